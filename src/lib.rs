@@ -1,0 +1,1 @@
+//! Rollcall keeps the people of a Twilio Flex contact centre in step with the company's identity provider.
