@@ -1,0 +1,22 @@
+//! What every layer may use: time, randomness, typed ids, case folding, sealing of secrets.
+//!
+//! Nothing here does I/O, and nothing elsewhere reads the clock or the random source by itself:
+//! both come in through [`Ambient`], so that tests and simulations replay exactly.
+
+mod ambient;
+mod cursor;
+mod fold;
+mod ids;
+mod seal;
+mod secret;
+mod slug;
+mod time;
+
+pub use ambient::{Ambient, Clock, Entropy, MockClock, OsEntropy, SeededEntropy, SystemClock};
+pub use cursor::Page;
+pub use fold::fold;
+pub use ids::{AccountId, ConnectionId, EventId, GroupId, IdError, PushId, RuleId, TokenId, UserId, WorkerId};
+pub use seal::{Keyring, SealError};
+pub use secret::{SecretToken, token_hash};
+pub use slug::{Slug, SlugError, slugify};
+pub use time::Timestamp;
