@@ -1,1 +1,18 @@
-//! The tables as SeaORM entities.
+//! The tables as SeaORM entities, one a file, without logic.
+//!
+//! Times are milliseconds since the Unix epoch; ids are UUIDs of version 7 as text.
+
+pub mod account;
+pub mod audit_event;
+pub mod connection;
+pub mod counter;
+pub mod group;
+pub mod installation;
+pub mod membership;
+pub mod recompute;
+pub mod rule;
+pub mod rule_version;
+pub mod scim_token;
+pub mod user;
+pub mod user_key;
+pub mod worker;

@@ -1,0 +1,31 @@
+//! Links to identity providers.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `connection`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "connection")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    pub id: String,
+    #[sea_orm(column_type = "Text")]
+    pub account_id: String,
+    #[sea_orm(column_type = "Text")]
+    pub name: String,
+    #[sea_orm(column_type = "Text")]
+    pub dialect: String,
+    /// The roles that rules may give to its users (JSON list).
+    #[sea_orm(column_type = "Text")]
+    pub may_grant: String,
+    /// `enabled` or `disabled`.
+    #[sea_orm(column_type = "Text")]
+    pub state: String,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// Relations are joined by hand where they are needed.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,53 @@
+//! People, as SCIM means them.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `user`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "user")]
+pub struct Model {
+    /// The row number that the search index uses.
+    #[sea_orm(primary_key)]
+    pub seq: i64,
+    #[sea_orm(column_type = "Text")]
+    pub id: String,
+    #[sea_orm(column_type = "Text")]
+    pub account_id: String,
+    /// Null for local accounts.
+    #[sea_orm(column_type = "Text")]
+    pub connection_id: Option<String>,
+    /// `pending`, `active`, `inactive` or `deleted`.
+    #[sea_orm(column_type = "Text")]
+    pub status: String,
+    #[sea_orm(column_type = "Text")]
+    pub user_name: String,
+    #[sea_orm(column_type = "Text")]
+    pub user_name_fold: String,
+    #[sea_orm(column_type = "Text")]
+    pub external_id: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub display_name: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub display_name_fold: Option<String>,
+    /// Folded names and addresses, one a line, for substring search.
+    #[sea_orm(column_type = "Text")]
+    pub search_text: String,
+    /// The SCIM attributes (JSON) without id, meta and groups.
+    #[sea_orm(column_type = "Text")]
+    pub document: String,
+    #[sea_orm(column_type = "Text")]
+    pub role: Option<String>,
+    /// The outcome of the rules with its reasons (JSON).
+    #[sea_orm(column_type = "Text")]
+    pub access: Option<String>,
+    pub version: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub deleted_at: Option<i64>,
+}
+
+/// Relations are joined by hand where they are needed.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

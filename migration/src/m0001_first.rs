@@ -1,0 +1,284 @@
+//! Accounts, connections, people, groups, rules, workers and the audit trail.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::sql::run(manager, UP).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::sql::run(manager, DOWN).await
+    }
+
+    // SQLite migrations run outside a transaction unless asked: a half-applied schema must not exist.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Times are milliseconds since the Unix epoch. Ids are UUIDs of version 7 as text, so that their order is that of creation.
+const UP: &str = r#"
+CREATE TABLE installation (
+    id bigint NOT NULL PRIMARY KEY CHECK (id = 1),
+    epoch bigint NOT NULL
+)
+--
+INSERT INTO installation (id, epoch) VALUES (1, 1)
+--
+CREATE TABLE account (
+    id $text NOT NULL PRIMARY KEY,
+    name $text NOT NULL UNIQUE,
+    taskrouter $text,
+    sealed_secret $text,
+    rules_version bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+)
+--
+CREATE TABLE connection (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    name $text NOT NULL UNIQUE,
+    dialect $text NOT NULL,
+    may_grant $text NOT NULL,
+    state $text NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+)
+--
+CREATE INDEX connection_account ON connection (account_id, name)
+--
+CREATE TABLE scim_token (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    connection_id $text NOT NULL REFERENCES connection (id),
+    label $text NOT NULL,
+    hint $text NOT NULL,
+    hash $text NOT NULL UNIQUE,
+    created_at bigint NOT NULL,
+    expires_at bigint,
+    last_used_at bigint,
+    revoked_at bigint
+)
+--
+CREATE INDEX scim_token_connection ON scim_token (connection_id, id)
+--
+CREATE TABLE "user" (
+    seq $serial,
+    id $text NOT NULL UNIQUE,
+    account_id $text NOT NULL REFERENCES account (id),
+    connection_id $text REFERENCES connection (id),
+    status $text NOT NULL,
+    user_name $text NOT NULL,
+    user_name_fold $text NOT NULL,
+    external_id $text,
+    display_name $text,
+    display_name_fold $text,
+    search_text $text NOT NULL,
+    document $text NOT NULL,
+    role $text,
+    access $text,
+    version bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    deleted_at bigint
+) $hot
+--
+CREATE UNIQUE INDEX user_name_unique ON "user" (account_id, user_name_fold) WHERE status <> 'deleted'
+--
+CREATE INDEX user_page ON "user" (connection_id, id) WHERE status <> 'deleted'
+--
+CREATE INDEX user_account_page ON "user" (account_id, id)
+--
+CREATE INDEX user_external_id ON "user" (connection_id, external_id) WHERE external_id IS NOT NULL AND status <> 'deleted'
+--
+CREATE INDEX user_display_name ON "user" (connection_id, display_name_fold) WHERE display_name_fold IS NOT NULL AND status <> 'deleted'
+--
+CREATE INDEX user_updated ON "user" (connection_id, updated_at) WHERE status <> 'deleted'
+--
+[sqlite] CREATE VIRTUAL TABLE user_search USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'trigram', detail = none)
+--
+[postgres] CREATE EXTENSION IF NOT EXISTS pg_trgm
+--
+[postgres] CREATE INDEX user_search ON "user" USING gin (search_text gin_trgm_ops) WHERE status <> 'deleted'
+--
+CREATE TABLE user_key (
+    connection_id $text NOT NULL,
+    attribute $text NOT NULL,
+    value $text NOT NULL,
+    user_id $text NOT NULL REFERENCES "user" (id),
+    PRIMARY KEY (connection_id, attribute, value, user_id)
+) $clustered
+--
+CREATE INDEX user_key_user ON user_key (user_id)
+--
+CREATE TABLE "group" (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    connection_id $text NOT NULL REFERENCES connection (id),
+    display_name $text NOT NULL,
+    display_name_fold $text NOT NULL,
+    external_id $text,
+    document $text NOT NULL,
+    version bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+) $hot
+--
+CREATE UNIQUE INDEX group_name_unique ON "group" (connection_id, display_name_fold)
+--
+CREATE INDEX group_page ON "group" (connection_id, id)
+--
+CREATE INDEX group_external_id ON "group" (connection_id, external_id) WHERE external_id IS NOT NULL
+--
+CREATE TABLE membership (
+    group_id $text NOT NULL REFERENCES "group" (id),
+    member_id $text NOT NULL,
+    member_kind $text NOT NULL,
+    event_id $text NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (group_id, member_id)
+) $clustered
+--
+CREATE INDEX membership_member ON membership (member_id, group_id)
+--
+CREATE TABLE counter (
+    connection_id $text NOT NULL,
+    kind $text NOT NULL,
+    stripe bigint NOT NULL,
+    total bigint NOT NULL,
+    PRIMARY KEY (connection_id, kind, stripe)
+) $hot
+--
+CREATE TABLE rule (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    position bigint NOT NULL,
+    name $text NOT NULL,
+    body $text NOT NULL,
+    created_at bigint NOT NULL
+)
+--
+CREATE UNIQUE INDEX rule_position ON rule (account_id, position)
+--
+CREATE TABLE rule_version (
+    account_id $text NOT NULL REFERENCES account (id),
+    version bigint NOT NULL,
+    rules $text NOT NULL,
+    event_id $text NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (account_id, version)
+)
+--
+CREATE TABLE recompute (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    users $text,
+    pass bigint NOT NULL,
+    after_user $text NOT NULL,
+    done bigint NOT NULL,
+    lease_until bigint,
+    event_id $text NOT NULL,
+    created_at bigint NOT NULL
+)
+--
+CREATE TABLE worker (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    user_id $text,
+    name $text NOT NULL,
+    name_fold $text NOT NULL,
+    sid $text,
+    desired $text,
+    digest $text,
+    desired_version bigint NOT NULL,
+    desired_at bigint NOT NULL,
+    event_id $text NOT NULL,
+    footprint $text NOT NULL,
+    superseded $text NOT NULL,
+    applied_version bigint,
+    unsure bigint NOT NULL,
+    state $text NOT NULL,
+    lane bigint NOT NULL,
+    attempts bigint NOT NULL,
+    due_at bigint,
+    lease_until bigint,
+    lease_owner $text,
+    last_error $text,
+    in_step_at bigint,
+    removed_at bigint,
+    created_at bigint NOT NULL
+) $hot
+--
+CREATE UNIQUE INDEX worker_name_unique ON worker (account_id, name_fold)
+--
+CREATE INDEX worker_user ON worker (user_id) WHERE user_id IS NOT NULL
+--
+CREATE INDEX worker_sid ON worker (account_id, sid) WHERE sid IS NOT NULL
+--
+CREATE INDEX worker_due ON worker (lane, due_at) WHERE due_at IS NOT NULL
+--
+CREATE TABLE audit_event (
+    seq $serial,
+    id $text NOT NULL,
+    at bigint NOT NULL,
+    account_id $text NOT NULL,
+    connection_id $text,
+    actor $text NOT NULL,
+    request_id $text NOT NULL,
+    action $text NOT NULL,
+    target_kind $text NOT NULL,
+    target_id $text NOT NULL,
+    before $text,
+    after $text
+)
+--
+CREATE INDEX audit_event_target ON audit_event (account_id, target_id, seq)
+--
+[sqlite] CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
+--
+[sqlite] CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
+--
+[postgres] CREATE FUNCTION audit_event_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$
+--
+[postgres] CREATE TRIGGER audit_event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_event FOR EACH STATEMENT EXECUTE FUNCTION audit_event_append_only()
+"#;
+
+const DOWN: &str = r#"
+DROP TABLE audit_event
+--
+[postgres] DROP FUNCTION audit_event_append_only
+--
+DROP TABLE worker
+--
+DROP TABLE recompute
+--
+DROP TABLE rule_version
+--
+DROP TABLE rule
+--
+DROP TABLE counter
+--
+DROP TABLE membership
+--
+DROP TABLE "group"
+--
+DROP TABLE user_key
+--
+[sqlite] DROP TABLE user_search
+--
+DROP TABLE "user"
+--
+DROP TABLE scim_token
+--
+DROP TABLE connection
+--
+DROP TABLE account
+--
+DROP TABLE installation
+"#;
