@@ -2,3 +2,5 @@
 
 /// Time, randomness, ids, case folding, sealing.
 pub mod base;
+/// The SCIM engine: pure.
+pub mod scim;

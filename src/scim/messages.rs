@@ -1,0 +1,79 @@
+//! The frames of RFC 7644: list responses, and the URNs of messages.
+
+use serde_json::{Value, json};
+
+/// A page of resources (RFC 7644 §3.4.2).
+pub const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// A refusal (RFC 7644 §3.12).
+pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+/// A modification (RFC 7644 §3.5.2).
+pub const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// A search by POST (RFC 7644 §3.4.3).
+pub const SEARCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+
+/// The media type of every SCIM body (RFC 7644 §8.1).
+pub const MEDIA_TYPE: &str = "application/scim+json";
+
+/// One page of a list (RFC 7644 §3.4.2).
+///
+/// `total` counts all that match, `start_index` is the 1-based place of the first resource. `Resources` is present even
+/// when empty, because clients of Okta and Entra ID read it without looking.
+#[must_use]
+pub fn list_response(total: u64, start_index: u64, resources: Vec<Value>) -> Value {
+    let mut page = json!({
+        "schemas": [LIST_URN],
+        "totalResults": total,
+        "startIndex": start_index,
+        "itemsPerPage": resources.len(),
+    });
+    page["Resources"] = Value::Array(resources);
+    page
+}
+
+/// The same page from resources that are JSON text already.
+#[must_use]
+pub fn list_response_text(total: u64, start_index: u64, resources: impl ExactSizeIterator<Item = String>) -> String {
+    let mut page = list_head(total, start_index, resources.len());
+    for (n, resource) in resources.enumerate() {
+        if n > 0 {
+            page.push(',');
+        }
+        page.push_str(&resource);
+    }
+    page.push_str(list_tail());
+    page
+}
+
+/// A page up to its first resource, for pages that are written piece by piece.
+#[must_use]
+pub fn list_head(total: u64, start_index: u64, count: usize) -> String {
+    format!(
+        r#"{{"schemas":["{LIST_URN}"],"totalResults":{total},"startIndex":{start_index},"itemsPerPage":{count},"Resources":["#
+    )
+}
+
+/// What ends a page that [`list_head`] began.
+#[must_use]
+pub const fn list_tail() -> &'static str {
+    "]}"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_page_has_resources() {
+        let page = list_response(0, 1, Vec::new());
+        assert_eq!(page["Resources"], json!([]));
+        assert_eq!(page["totalResults"], json!(0));
+    }
+
+    #[test]
+    fn both_forms_are_equal() {
+        for resources in [vec![], vec![json!({"id": "1"})], vec![json!({"id": "1"}), json!({"id": "\"2\""})]] {
+            let text = list_response_text(9, 3, resources.iter().map(Value::to_string));
+            assert_eq!(text, list_response(9, 3, resources).to_string());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! When two elements of a multi-valued attribute are one and the same.
+//!
+//! Keys instead of comparisons of each with each: otherwise a request that adds a thousand elements a thousand times would
+//! keep a core busy for minutes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::Value;
+
+use crate::base::fold;
+use crate::scim::schema::{Attribute, AttributeType};
+
+/// What an element is recognised by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Value(String),
+    Typed(String, Option<String>),
+    /// Everything in it, where it has no `value` (addresses).
+    Whole(String),
+}
+
+/// The key by which an added or removed element is looked for: its `value` and, where it has any, its `type`.
+fn wanted(attr: &Attribute, element: &Value) -> Key {
+    match (part(attr, element, "value"), part(attr, element, "type")) {
+        (Some(value), None) => Key::Value(value),
+        (Some(value), kind) => Key::Typed(value, kind),
+        (None, _) => Key::Whole(whole(element)),
+    }
+}
+
+/// The keys by which an element that is there is found.
+fn found_by(attr: &Attribute, element: &Value) -> Vec<Key> {
+    match part(attr, element, "value") {
+        Some(value) => {
+            let kind = part(attr, element, "type");
+            vec![Key::Value(value.clone()), Key::Typed(value, kind)]
+        }
+        None => vec![Key::Whole(whole(element))],
+    }
+}
+
+/// The places of the elements by their keys; of equal elements, the first.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    attr: &'a Attribute,
+    places: HashMap<Key, usize>,
+}
+
+impl<'a> Places<'a> {
+    pub fn of(attr: &'a Attribute, elements: &[Value]) -> Self {
+        let mut places = Self { attr, places: HashMap::with_capacity(elements.len() * 2) };
+        for (index, element) in elements.iter().enumerate() {
+            places.insert(index, element);
+        }
+        places
+    }
+
+    pub fn insert(&mut self, index: usize, element: &Value) {
+        for key in found_by(self.attr, element) {
+            self.places.entry(key).or_insert(index);
+        }
+    }
+
+    pub fn get(&self, new: &Value) -> Option<usize> {
+        self.places.get(&wanted(self.attr, new)).copied()
+    }
+}
+
+/// Drops the elements that `named` names.
+pub(super) fn remove_named(attr: &Attribute, elements: &mut Vec<Value>, named: &[Value]) {
+    let named: HashSet<Key> = named.iter().map(|element| wanted(attr, element)).collect();
+    elements.retain(|element| !found_by(attr, element).iter().any(|key| named.contains(key)));
+}
+
+fn part(attr: &Attribute, element: &Value, name: &str) -> Option<String> {
+    let sub = attr.sub(name)?;
+    let text = match element.get(sub.name)? {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Some(if sub.case_exact || sub.kind != AttributeType::String { text } else { fold(&text) })
+}
+
+fn whole(element: &Value) -> String {
+    match element {
+        Value::Object(parts) => format!("{:?}", parts.iter().collect::<BTreeMap<_, _>>()),
+        other => other.to_string(),
+    }
+}
