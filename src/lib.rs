@@ -1,6 +1,10 @@
 //! Rollcall keeps the people of a Twilio Flex contact centre in step with the company's identity provider.
 
+/// Mapping rules: who has what, and why.
+pub mod access;
 /// Time, randomness, ids, case folding, sealing.
 pub mod base;
+/// Roles, users, workers: pure.
+pub mod domain;
 /// The SCIM engine: pure.
 pub mod scim;

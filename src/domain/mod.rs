@@ -1,0 +1,13 @@
+//! What the product is about, without any way of storing or sending it: roles, people, their life cycle, workers.
+//!
+//! Pure: no clock, no I/O.
+
+pub mod lifecycle;
+pub mod person;
+pub mod role;
+pub mod worker;
+
+pub use lifecycle::{Actor, Change, LifecycleError, Standing, UserStatus};
+pub use person::Person;
+pub use role::{Role, RoleSet};
+pub use worker::{Applied, DesiredWorker, OwnedKeys};
