@@ -6,5 +6,9 @@ pub mod access;
 pub mod base;
 /// Roles, users, workers: pure.
 pub mod domain;
+/// The one outbound HTTP client.
+pub mod net;
 /// The SCIM engine: pure.
 pub mod scim;
+/// TaskRouter: the port, Twilio's client, the stand-in.
+pub mod taskrouter;
