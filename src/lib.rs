@@ -4,11 +4,17 @@
 pub mod access;
 /// Time, randomness, ids, case folding, sealing.
 pub mod base;
+/// Configuration.
+pub mod config;
 /// Roles, users, workers: pure.
 pub mod domain;
 /// The one outbound HTTP client.
 pub mod net;
 /// The SCIM engine: pure.
 pub mod scim;
+/// The database.
+pub mod store;
 /// TaskRouter: the port, Twilio's client, the stand-in.
 pub mod taskrouter;
+/// Logs.
+pub mod telemetry;

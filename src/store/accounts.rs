@@ -1,0 +1,97 @@
+//! Accounts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{AccountId, Slug, Timestamp};
+
+use super::change::Change;
+use super::error::StoreError;
+use super::row::{RowExt as _, to_json};
+use super::session::Session;
+use super::sql::Sql;
+
+/// Where the TaskRouter of an account is, without the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRouterSettings {
+    /// The base URL of TaskRouter.
+    pub base_url: String,
+    /// The base URL of Flex.
+    pub flex_base_url: String,
+    /// The account SID (`AC…`).
+    pub account_sid: String,
+    /// The API key SID (`SK…`), or the account SID if the secret is the auth token.
+    pub api_key: String,
+    /// The workspace SID (`WS…`).
+    pub workspace_sid: String,
+}
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name.
+    pub name: Slug,
+    /// Its TaskRouter; none: the installation's own settings (or the stand-in).
+    pub taskrouter: Option<TaskRouterSettings>,
+    /// The API secret, sealed.
+    pub sealed_secret: Option<String>,
+    /// The version of its rules in force; 0 before the first import.
+    pub rules_version: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+const COLUMNS: &str = "id, name, taskrouter, sealed_secret, rules_version, created_at";
+
+impl Change {
+    /// Makes an account. Its name may be taken, so this must be the first part of a change.
+    pub fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        self.push(
+            Sql::new("INSERT INTO account (id, name, taskrouter, sealed_secret, rules_version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)")
+                .bind(account.id.to_string())
+                .bind(account.name.as_str())
+                .bind(account.taskrouter.as_ref().map(|t| to_json("account", t)).transpose()?)
+                .bind(account.sealed_secret.clone())
+                .bind(account.rules_version)
+                .bind(account.created_at.millis())
+                .bind(account.created_at.millis()),
+        );
+        Ok(())
+    }
+
+    /// Sets the TaskRouter of an account.
+    pub fn set_account_taskrouter(&mut self, account: &Account, at: Timestamp) -> Result<(), StoreError> {
+        self.push(
+            Sql::new("UPDATE account SET taskrouter = ?, sealed_secret = ?, updated_at = ? WHERE id = ?")
+                .bind(account.taskrouter.as_ref().map(|t| to_json("account", t)).transpose()?)
+                .bind(account.sealed_secret.clone())
+                .bind(at.millis())
+                .bind(account.id.to_string()),
+        );
+        Ok(())
+    }
+}
+
+/// The account of a name.
+pub async fn by_name(session: &Session, name: &Slug) -> Result<Option<Account>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM account WHERE name = ?")).bind(name.as_str());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// All accounts by name. There are few: each is a contact centre.
+pub async fn all(session: &Session) -> Result<Vec<Account>, StoreError> {
+    let rows = session.all(Sql::new(format!("SELECT {COLUMNS} FROM account ORDER BY name"))).await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &sea_orm::QueryResult) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: row.parsed("account", "id")?,
+        name: row.parsed("account", "name")?,
+        taskrouter: row.json_opt("account", "taskrouter")?,
+        sealed_secret: row.text_opt("sealed_secret")?,
+        rules_version: row.int("rules_version")?,
+        created_at: Timestamp::from_millis(row.int("created_at")?),
+    })
+}

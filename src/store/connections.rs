@@ -1,0 +1,94 @@
+//! Connections to identity providers.
+
+use crate::base::{AccountId, ConnectionId, Slug, Timestamp};
+use crate::domain::Role;
+
+use super::change::Change;
+use super::error::StoreError;
+use super::row::{RowExt as _, to_json};
+use super::session::Session;
+use super::sql::Sql;
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// Its name, unique in the installation.
+    pub name: Slug,
+    /// How its identity provider speaks SCIM.
+    pub dialect: String,
+    /// The roles that rules may give to its users.
+    pub may_grant: Vec<Role>,
+    /// Whether it is in use; a disabled one refuses every request.
+    pub enabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+const COLUMNS: &str = "id, account_id, name, dialect, may_grant, state, created_at";
+
+impl Change {
+    /// Makes a connection with its counters. Its name may be taken, so this must be the first part of a change.
+    pub fn insert_connection(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.push(
+            Sql::new("INSERT INTO connection (id, account_id, name, dialect, may_grant, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+                .bind(connection.id.to_string())
+                .bind(connection.account.to_string())
+                .bind(connection.name.as_str())
+                .bind(connection.dialect.as_str())
+                .bind(to_json("connection", &connection.may_grant)?)
+                .bind(state(connection.enabled))
+                .bind(connection.created_at.millis())
+                .bind(connection.created_at.millis()),
+        );
+        Ok(())
+    }
+
+    /// Changes the settings of a connection.
+    pub fn set_connection(&mut self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+        self.push(
+            Sql::new("UPDATE connection SET dialect = ?, may_grant = ?, state = ?, updated_at = ? WHERE account_id = ? AND id = ?")
+                .bind(connection.dialect.as_str())
+                .bind(to_json("connection", &connection.may_grant)?)
+                .bind(state(connection.enabled))
+                .bind(at.millis())
+                .bind(connection.account.to_string())
+                .bind(connection.id.to_string()),
+        );
+        Ok(())
+    }
+}
+
+fn state(enabled: bool) -> &'static str {
+    if enabled { "enabled" } else { "disabled" }
+}
+
+/// The connection of an account by its name.
+pub async fn by_name(session: &Session, account: AccountId, name: &Slug) -> Result<Option<Connection>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE account_id = ? AND name = ?"))
+        .bind(account.to_string())
+        .bind(name.as_str());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// All connections of an account by name.
+pub async fn of_account(session: &Session, account: AccountId) -> Result<Vec<Connection>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE account_id = ? ORDER BY name"))
+        .bind(account.to_string());
+    session.all(sql).await?.iter().map(read).collect()
+}
+
+pub(super) fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
+    Ok(Connection {
+        id: row.parsed("connection", "id")?,
+        account: row.parsed("connection", "account_id")?,
+        name: row.parsed("connection", "name")?,
+        dialect: row.text("dialect")?,
+        may_grant: row.json("connection", "may_grant")?,
+        enabled: row.text("state")? == "enabled",
+        created_at: Timestamp::from_millis(row.int("created_at")?),
+    })
+}

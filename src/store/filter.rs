@@ -1,0 +1,207 @@
+//! Lists of users and groups by SCIM filter.
+//!
+//! A filter becomes SQL as far as columns and indexes carry it. What they cannot say is checked on the rows that are left,
+//! of which at most [`MAX_CANDIDATES`] are looked at; a filter that would need more is answered with [`Matches::TooMany`].
+
+mod condition;
+mod groups;
+mod users;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{AccountId, ConnectionId, Page, Timestamp};
+use crate::scim::filter::Bound;
+
+use super::error::StoreError;
+use super::row::RowExt as _;
+use super::session::Session;
+use super::sql::Sql;
+use condition::Condition;
+
+/// How many rows are looked at one by one for what SQL cannot decide.
+pub const MAX_CANDIDATES: u64 = 20_000;
+/// Up to how many matches a filtered total is exact; beyond, this number is answered.
+pub const MAX_COUNTED: i64 = 100_000;
+/// Rows that are read at a time while they are checked one by one.
+const CHUNK: u64 = 1_000;
+
+/// What is wanted of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'f> {
+    /// The account of the connection.
+    pub account: AccountId,
+    /// Only resources that match; none: all of them.
+    pub filter: Option<&'f Bound>,
+    /// Which part of the list.
+    pub page: Page,
+}
+
+/// What a list holds.
+#[derive(Clone, Debug)]
+pub enum Matches<T> {
+    /// The part that was asked for, and how many match in all.
+    Found {
+        /// How many match: exact up to [`MAX_COUNTED`].
+        total: u64,
+        /// The part that was asked for.
+        rows: Vec<T>,
+    },
+    /// Too many rows would have to be looked at one by one.
+    TooMany,
+}
+
+/// A resource type that is listed.
+pub(super) trait Listed: Sized + Send {
+    /// The resource type in `counter`.
+    const KIND: &'static str;
+    /// The table with its one-letter alias, and the condition of every list.
+    const FROM: &'static str;
+    /// What is selected.
+    const COLUMNS: &'static str;
+    /// The alias.
+    const ALIAS: &'static str;
+
+    fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError>;
+    fn id(&self) -> String;
+    /// The condition of a filter, as far as SQL carries it.
+    fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Condition;
+    /// The resources as the filter sees them.
+    async fn resources(session: &Session, rows: &[Self], filter: &Bound)
+    -> Result<Vec<Map<String, Value>>, StoreError>;
+}
+
+pub(super) async fn list<T: Listed>(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+) -> Result<Matches<T>, StoreError> {
+    let Some(filter) = listing.filter else {
+        let total = count_all(session, connection, T::KIND).await?;
+        let rows = if listing.page.limit == 0 {
+            Vec::new()
+        } else {
+            page::<T>(session, &base::<T>(listing, connection, None), false, listing.page).await?
+        };
+        return Ok(Matches::Found { total, rows });
+    };
+    let condition = T::condition(session, connection, filter);
+    let selective = condition.selective;
+    let exact = condition.exact;
+    let from = base::<T>(listing, connection, Some(condition));
+    if !exact {
+        return checked::<T>(session, &from, filter, listing.page).await;
+    }
+    let rows =
+        if listing.page.limit == 0 { Vec::new() } else { page::<T>(session, &from, selective, listing.page).await? };
+    let found = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    // The last page tells the total by itself.
+    let total = if found < listing.page.limit && (found > 0 || listing.page.offset == 0) {
+        listing.page.offset.saturating_add(found)
+    } else {
+        count(session, from).await?
+    };
+    Ok(Matches::Found { total, rows })
+}
+
+/// `FROM … WHERE …`
+fn base<T: Listed>(listing: &Listing<'_>, connection: ConnectionId, condition: Option<Condition>) -> Sql {
+    // With a selective condition the index of that condition is wanted, not the one that gives the order of the page:
+    // SQLite leaves an index alone for a column that stands behind a plus.
+    let plus = if condition.as_ref().is_some_and(|c| c.selective && !c.postgres) { "+" } else { "" };
+    let alias = T::ALIAS;
+    let mut sql = Sql::new(format!("{} AND {alias}.account_id = ? AND {plus}{alias}.connection_id = ?", T::FROM))
+        .bind(listing.account.to_string())
+        .bind(connection.to_string());
+    if let Some(condition) = condition.and_then(|c| c.sql) {
+        sql.push_str(" AND ");
+        sql.push(condition);
+    }
+    sql
+}
+
+async fn page<T: Listed>(session: &Session, from: &Sql, selective: bool, page: Page) -> Result<Vec<T>, StoreError> {
+    let order = match (selective, session.is_postgres()) {
+        (true, false) => format!("+{}.id", T::ALIAS),
+        _ => format!("{}.id", T::ALIAS),
+    };
+    let mut sql = Sql::new(format!("SELECT {} ", T::COLUMNS));
+    sql.push(from.clone());
+    sql.push(
+        Sql::new(format!(" ORDER BY {order} LIMIT ? OFFSET ?"))
+            .bind(i64::try_from(page.limit).unwrap_or(i64::MAX))
+            .bind(i64::try_from(page.offset).unwrap_or(i64::MAX)),
+    );
+    session.all(sql).await?.iter().map(T::read).collect()
+}
+
+async fn count(session: &Session, from: Sql) -> Result<u64, StoreError> {
+    let mut sql = Sql::new("SELECT COUNT(*) AS n FROM (SELECT 1 AS one ");
+    sql.push(from);
+    sql.push(Sql::new(" LIMIT ?) AS counted").bind(MAX_COUNTED));
+    let row = session.one(sql).await?;
+    Ok(row.map_or(Ok(0), |row| row.int("n"))?.unsigned_abs())
+}
+
+async fn count_all(session: &Session, connection: ConnectionId, kind: &str) -> Result<u64, StoreError> {
+    let sql = Sql::new(
+        "SELECT CAST(COALESCE(SUM(total), 0) AS bigint) AS n FROM counter WHERE connection_id = ? AND kind = ?",
+    )
+    .bind(connection.to_string())
+    .bind(kind);
+    let row = session.one(sql).await?;
+    Ok(u64::try_from(row.map_or(Ok(0), |row| row.int("n"))?).unwrap_or(0))
+}
+
+/// Looks at the candidates one by one.
+async fn checked<T: Listed>(
+    session: &Session,
+    from: &Sql,
+    filter: &Bound,
+    page: Page,
+) -> Result<Matches<T>, StoreError> {
+    let (mut total, mut looked_at, mut rows) = (0_u64, 0_u64, Vec::new());
+    let mut after = String::new();
+    loop {
+        let mut sql = Sql::new(format!("SELECT {} ", T::COLUMNS));
+        sql.push(from.clone());
+        sql.push(
+            Sql::new(format!(" AND {0}.id > ? ORDER BY {0}.id LIMIT ?", T::ALIAS))
+                .bind(after.as_str())
+                .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX)),
+        );
+        let chunk: Vec<T> = session.all(sql).await?.iter().map(T::read).collect::<Result<_, _>>()?;
+        let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        let Some(last) = chunk.last().map(T::id) else { break };
+        after = last;
+        let resources = T::resources(session, &chunk, filter).await?;
+        for (row, resource) in chunk.into_iter().zip(resources) {
+            if filter.matches(&resource) {
+                if total >= page.offset && total - page.offset < page.limit {
+                    rows.push(row);
+                }
+                total += 1;
+            }
+        }
+        looked_at += size;
+        if size < CHUNK {
+            break;
+        }
+        if looked_at >= MAX_CANDIDATES {
+            return Ok(Matches::TooMany);
+        }
+    }
+    Ok(Matches::Found { total, rows })
+}
+
+/// What the filter sees besides the document.
+fn with_common(
+    mut document: Map<String, Value>,
+    id: String,
+    kind: &str,
+    created: Timestamp,
+    updated: Timestamp,
+) -> Map<String, Value> {
+    document.insert("id".to_owned(), Value::String(id));
+    document.insert("meta".to_owned(), json!({"resourceType": kind, "created": created, "lastModified": updated}));
+    document
+}

@@ -1,0 +1,93 @@
+//! Which columns and indexes carry conditions on groups.
+
+use serde_json::{Map, Value};
+
+use crate::base::ConnectionId;
+use crate::scim::filter::{Bound, Operand, Relation};
+use crate::scim::schema::AttrRef;
+
+use super::super::error::StoreError;
+use super::super::groups::{self, Group};
+use super::super::session::Session;
+use super::super::sql::Sql;
+use super::condition::{Condition, Leaves, instant, text};
+use super::{Listed, with_common};
+
+impl Listed for Group {
+    const KIND: &'static str = "Group";
+    const FROM: &'static str = "FROM \"group\" g WHERE true";
+    const COLUMNS: &'static str = groups::COLUMNS;
+    const ALIAS: &'static str = "g";
+
+    fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError> {
+        groups::read(row)
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn condition(session: &Session, _connection: ConnectionId, filter: &Bound) -> Condition {
+        GroupLeaves { postgres: session.is_postgres() }.condition(filter, filter.root())
+    }
+
+    async fn resources(
+        session: &Session,
+        rows: &[Self],
+        filter: &Bound,
+    ) -> Result<Vec<Map<String, Value>>, StoreError> {
+        let with_members = filter.targets().any(|target| target.attr.name == "members");
+        let mut resources = Vec::with_capacity(rows.len());
+        for group in rows {
+            let mut resource =
+                with_common(group.attributes()?, group.id.to_string(), "Group", group.created_at, group.updated_at);
+            if with_members {
+                resource
+                    .insert("members".to_owned(), Value::Array(groups::members_for_filter(session, group.id).await?));
+            }
+            resources.push(resource);
+        }
+        Ok(resources)
+    }
+}
+
+struct GroupLeaves {
+    postgres: bool,
+}
+
+impl Leaves for GroupLeaves {
+    fn postgres(&self) -> bool {
+        self.postgres
+    }
+
+    fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition> {
+        let sub = target.sub.or_else(|| target.compared()).map(|sub| sub.name);
+        let column = match (target.attr.name, sub, operand) {
+            ("meta", Some(name), Operand::Instant(time)) => {
+                let column = if name == "created" { "g.created_at" } else { "g.updated_at" };
+                return Some(Condition::new(instant(column, relation, *time)?, true, false, self.postgres));
+            }
+            ("members", Some("value"), Operand::Text(wanted)) if relation == Relation::Eq => {
+                let sql = Sql::new("g.id IN (SELECT group_id FROM membership WHERE member_id = ?)")
+                    .bind(wanted.written.as_str());
+                return Some(Condition::new(sql, true, true, self.postgres));
+            }
+            ("id", None, Operand::Text(wanted)) => ("g.id", false, wanted),
+            ("displayName", None, Operand::Text(wanted)) => ("g.display_name_fold", false, wanted),
+            ("externalId", None, Operand::Text(wanted)) => ("g.external_id", true, wanted),
+            _ => return None,
+        };
+        let (sql, indexed) = text(column.0, column.1, relation, &column.2.compared, self.postgres);
+        Some(Condition::new(sql, true, indexed, self.postgres))
+    }
+
+    fn present(&self, target: AttrRef) -> Option<Condition> {
+        let sql = match (target.attr.name, target.sub) {
+            ("id" | "displayName" | "meta", _) => "g.id IS NOT NULL",
+            ("externalId", None) => "g.external_id IS NOT NULL",
+            ("members", None) => "EXISTS (SELECT 1 FROM membership WHERE group_id = g.id)",
+            _ => return None,
+        };
+        Some(Condition::new(Sql::new(sql), true, false, self.postgres))
+    }
+}

@@ -1,0 +1,183 @@
+//! Which columns and indexes carry conditions on users.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{ConnectionId, UserId, fold};
+use crate::scim::filter::{Bound, Operand, Relation};
+use crate::scim::schema::{AttrRef, ENTERPRISE_URN};
+
+use super::super::error::StoreError;
+use super::super::memberships::MAX_DEPTH;
+use super::super::search::{EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE, may_contain};
+use super::super::session::Session;
+use super::super::sql::Sql;
+use super::super::users::{self, User};
+use super::condition::{Condition, Leaves, instant, text};
+use super::{Listed, with_common};
+
+impl Listed for User {
+    const KIND: &'static str = "User";
+    const FROM: &'static str = "FROM \"user\" u WHERE u.status <> 'deleted'";
+    const COLUMNS: &'static str = users::COLUMNS;
+    const ALIAS: &'static str = "u";
+
+    fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError> {
+        users::read(row)
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Condition {
+        UserLeaves { connection, postgres: session.is_postgres() }.condition(filter, filter.root())
+    }
+
+    async fn resources(
+        session: &Session,
+        rows: &[Self],
+        filter: &Bound,
+    ) -> Result<Vec<Map<String, Value>>, StoreError> {
+        let mut groups: HashMap<UserId, Vec<Value>> = HashMap::new();
+        if filter.targets().any(|target| target.attr.name == "groups") {
+            let ids: Vec<UserId> = rows.iter().map(|user| user.id).collect();
+            for found in users::groups_of(session, &ids).await? {
+                let kind = if found.direct { "direct" } else { "indirect" };
+                let group = json!({"value": found.group, "display": found.display_name, "type": kind});
+                groups.entry(found.user).or_default().push(group);
+            }
+        }
+        rows.iter()
+            .map(|user| {
+                let mut resource =
+                    with_common(user.attributes()?, user.id.to_string(), "User", user.created_at, user.updated_at);
+                if let Some(groups) = groups.remove(&user.id) {
+                    resource.insert("groups".to_owned(), Value::Array(groups));
+                }
+                Ok(resource)
+            })
+            .collect()
+    }
+}
+
+struct UserLeaves {
+    connection: ConnectionId,
+    postgres: bool,
+}
+
+impl Leaves for UserLeaves {
+    fn postgres(&self) -> bool {
+        self.postgres
+    }
+
+    fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition> {
+        let sub = target.sub.or_else(|| target.compared()).map(|sub| sub.name);
+        match (target.extension, target.attr.name, sub, operand) {
+            (None, "active", None, Operand::Bool(active)) => Some(self.active(*active)),
+            (None, "meta", Some(name), Operand::Instant(time)) => {
+                let column = if name == "created" { "u.created_at" } else { "u.updated_at" };
+                Some(self.made(instant(column, relation, *time)?, true, name == "lastModified" && relation.is_order()))
+            }
+            (None, "id", None, Operand::Text(wanted)) => {
+                let (sql, indexed) = text("u.id", false, relation, &wanted.compared, self.postgres);
+                Some(self.made(sql, true, indexed))
+            }
+            (None, "userName", None, Operand::Text(wanted)) => {
+                Some(self.column("u.user_name_fold", false, relation, &wanted.compared))
+            }
+            (None, "displayName", None, Operand::Text(wanted)) => {
+                Some(self.column("u.display_name_fold", true, relation, &wanted.compared))
+            }
+            (None, "externalId", None, Operand::Text(wanted)) => {
+                let (sql, indexed) = text("u.external_id", true, relation, &wanted.compared, self.postgres);
+                Some(self.made(sql, true, indexed))
+            }
+            (None, "name", Some("givenName" | "familyName"), Operand::Text(wanted)) if !relation.is_order() => {
+                Some(self.made(may_contain(self.postgres, &fold(&wanted.written))?, false, true))
+            }
+            (None, "emails", Some("value"), Operand::Text(wanted)) => {
+                self.key(EMAILS_VALUE, relation, &wanted.written, !wanted.exact)
+            }
+            (Some(ENTERPRISE_URN), "employeeNumber", None, Operand::Text(wanted)) => {
+                self.key(EMPLOYEE_NUMBER, relation, &wanted.written, !wanted.exact)
+            }
+            (Some(ENTERPRISE_URN), "manager", Some("value"), Operand::Text(wanted)) => {
+                self.key(MANAGER_VALUE, relation, &wanted.written, !wanted.exact)
+            }
+            (None, "groups", Some(part @ ("value" | "display")), Operand::Text(wanted)) if relation == Relation::Eq => {
+                Some(self.in_group(part, &wanted.written, wanted.exact))
+            }
+            _ => None,
+        }
+    }
+
+    fn present(&self, target: AttrRef) -> Option<Condition> {
+        let column = match (target.extension, target.attr.name, target.sub) {
+            (None, "id" | "userName" | "meta" | "active", _) => "u.id",
+            (None, "displayName", None) => "u.display_name",
+            (None, "externalId", None) => "u.external_id",
+            _ => return None,
+        };
+        Some(self.made(Sql::new(format!("{column} IS NOT NULL")), true, false))
+    }
+}
+
+impl UserLeaves {
+    fn made(&self, sql: Sql, exact: bool, selective: bool) -> Condition {
+        Condition::new(sql, exact, selective, self.postgres)
+    }
+
+    fn active(&self, active: bool) -> Condition {
+        self.made(Sql::new(if active { "u.status = 'active'" } else { "u.status <> 'active'" }), true, false)
+    }
+
+    /// A folded column whose value also stands in the search text: what it contains is found by trigrams, and checked.
+    fn column(&self, column: &str, nullable: bool, relation: Relation, wanted: &str) -> Condition {
+        let (sql, indexed) = text(column, nullable, relation, wanted, self.postgres);
+        if !matches!(relation, Relation::Co | Relation::Ew) {
+            return self.made(sql, true, indexed);
+        }
+        let Some(mut both) = may_contain(self.postgres, wanted) else { return self.made(sql, true, false) };
+        both.push_str(" AND ");
+        both.push(sql);
+        let mut grouped = Sql::new("(");
+        grouped.push(both);
+        grouped.push_str(")");
+        self.made(grouped, true, true)
+    }
+
+    /// A folded value among the keys. `exact`: the attribute ignores case, as the keys do.
+    fn key(&self, attribute: &str, relation: Relation, wanted: &str, exact: bool) -> Option<Condition> {
+        let wanted = fold(wanted);
+        if matches!(relation, Relation::Co | Relation::Ew) {
+            // The search text holds addresses, not numbers or managers.
+            let sql = (attribute == EMAILS_VALUE).then(|| may_contain(self.postgres, &wanted)).flatten()?;
+            return Some(self.made(sql, false, true));
+        }
+        let (value, indexed) = text("k.value", false, relation, &wanted, self.postgres);
+        let mut sql =
+            Sql::new("u.id IN (SELECT k.user_id FROM user_key k WHERE k.connection_id = ? AND k.attribute = ? AND ")
+                .bind(self.connection.to_string())
+                .bind(attribute);
+        sql.push(value);
+        sql.push_str(")");
+        Some(self.made(sql, exact, indexed))
+    }
+
+    /// Members of a group, directly or through groups of groups.
+    fn in_group(&self, part: &str, wanted: &str, exact: bool) -> Condition {
+        let (column, wanted) =
+            if part == "value" { ("id", wanted.to_owned()) } else { ("display_name_fold", fold(wanted)) };
+        let sql = format!(
+            "u.id IN (WITH RECURSIVE down (id, depth) AS ( \
+                 SELECT id, 0 FROM \"group\" WHERE connection_id = ? AND {column} = ? \
+                 UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
+                 WHERE m.member_kind = 'Group' AND down.depth < {MAX_DEPTH} - 1) \
+             SELECT m.member_id FROM down JOIN membership m ON m.group_id = down.id)"
+        );
+        let sql = Sql::new(sql).bind(self.connection.to_string()).bind(wanted);
+        self.made(sql, part == "value" || !exact, false)
+    }
+}

@@ -1,0 +1,165 @@
+//! Groups; their members are in [`super::memberships`].
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{AccountId, ConnectionId, GroupId, Timestamp, fold};
+
+use super::change::Change;
+use super::error::StoreError;
+use super::filter::{Listing, Matches};
+use super::memberships;
+use super::row::{RowExt as _, document_text};
+use super::session::{Session, Tx};
+use super::sql::Sql;
+
+/// A group as it is stored.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The id.
+    pub id: GroupId,
+    /// The account.
+    pub account: AccountId,
+    /// The connection that it came from.
+    pub connection: ConnectionId,
+    /// The SCIM attributes as JSON text, without id, meta and members.
+    pub document: String,
+    /// Grows with each change of the group or its members.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it or its members were last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Group {
+    /// The SCIM attributes.
+    pub fn attributes(&self) -> Result<Map<String, Value>, StoreError> {
+        serde_json::from_str(&self.document)
+            .map_err(|error| StoreError::Damaged { table: "group", what: format!("document of {}: {error}", self.id) })
+    }
+}
+
+pub(super) const COLUMNS: &str =
+    "g.id, g.account_id, g.connection_id, g.document, g.version, g.created_at, g.updated_at";
+/// A filter on members other than by their id looks at this many of each group at most.
+const MEMBERS_FOR_FILTER: u64 = 10_000;
+
+impl Change {
+    /// Makes a group. The displayName may be taken, so this must be the first part of a change.
+    pub fn insert_group(&mut self, group: &Group) -> Result<(), StoreError> {
+        let (display_name, external_id) = names(&group.attributes()?);
+        self.push(
+            Sql::new("INSERT INTO \"group\" (id, account_id, connection_id, display_name, display_name_fold, external_id, document, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                .bind(group.id.to_string())
+                .bind(group.account.to_string())
+                .bind(group.connection.to_string())
+                .bind(display_name.as_str())
+                .bind(fold(&display_name))
+                .bind(external_id)
+                .bind(group.document.as_str())
+                .bind(group.version)
+                .bind(group.created_at.millis())
+                .bind(group.updated_at.millis()),
+        );
+        self.count(group.connection, "Group", 1, group.id.into());
+        Ok(())
+    }
+
+    /// Changes the attributes of a group. A new displayName may be taken, so this must be the first part of a change.
+    pub fn update_group(
+        &mut self,
+        group: &Group,
+        attributes: &Map<String, Value>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (display_name, external_id) = names(attributes);
+        self.push(
+            Sql::new("UPDATE \"group\" SET display_name = ?, display_name_fold = ?, external_id = ?, document = ?, version = ?, updated_at = ? WHERE connection_id = ? AND id = ?")
+                .bind(display_name.as_str())
+                .bind(fold(&display_name))
+                .bind(external_id)
+                .bind(document_text(attributes)?)
+                .bind(group.version + 1)
+                .bind(at.millis())
+                .bind(group.connection.to_string())
+                .bind(group.id.to_string()),
+        );
+        Ok(())
+    }
+
+    /// Notes that the members of a group changed.
+    pub fn touch_group(&mut self, connection: ConnectionId, group: GroupId, at: Timestamp) {
+        self.push(
+            Sql::new("UPDATE \"group\" SET version = version + 1, updated_at = ? WHERE connection_id = ? AND id = ?")
+                .bind(at.millis())
+                .bind(connection.to_string())
+                .bind(group.to_string()),
+        );
+    }
+
+    /// Deletes a group that has no members any more.
+    pub fn delete_group(&mut self, group: &Group) {
+        self.push(
+            Sql::new("DELETE FROM \"group\" WHERE connection_id = ? AND id = ?")
+                .bind(group.connection.to_string())
+                .bind(group.id.to_string()),
+        );
+        self.count(group.connection, "Group", -1, group.id.into());
+    }
+}
+
+fn names(attributes: &Map<String, Value>) -> (String, Option<String>) {
+    let text = |name: &str| attributes.get(name).and_then(Value::as_str).map(str::to_owned);
+    (text("displayName").unwrap_or_default(), text("externalId"))
+}
+
+/// A group of a connection.
+pub async fn by_id(session: &Session, connection: ConnectionId, id: GroupId) -> Result<Option<Group>, StoreError> {
+    one(session, connection, id, "").await
+}
+
+/// The same, and nobody else changes its attributes until the transaction ends. Members may come and go meanwhile.
+pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: GroupId) -> Result<Option<Group>, StoreError> {
+    one(tx, connection, id, if tx.is_postgres() { " FOR UPDATE" } else { "" }).await
+}
+
+async fn one(
+    session: &Session,
+    connection: ConnectionId,
+    id: GroupId,
+    lock: &str,
+) -> Result<Option<Group>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM \"group\" g WHERE g.id = ? AND g.connection_id = ?{lock}"))
+        .bind(id.to_string())
+        .bind(connection.to_string());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// The groups of a connection that match, in the order of their creation.
+pub async fn list(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+) -> Result<Matches<Group>, StoreError> {
+    super::filter::list(session, connection, listing).await
+}
+
+pub(super) async fn members_for_filter(session: &Session, group: GroupId) -> Result<Vec<Value>, StoreError> {
+    let members = memberships::page(session, group, "", MEMBERS_FOR_FILTER).await?;
+    Ok(members
+        .into_iter()
+        .map(|(member, display)| json!({"value": member.id(), "type": member.kind(), "display": display}))
+        .collect())
+}
+
+pub(super) fn read(row: &sea_orm::QueryResult) -> Result<Group, StoreError> {
+    Ok(Group {
+        id: row.parsed("group", "id")?,
+        account: row.parsed("group", "account_id")?,
+        connection: row.parsed("group", "connection_id")?,
+        document: row.text("document")?,
+        version: row.int("version")?,
+        created_at: Timestamp::from_millis(row.int("created_at")?),
+        updated_at: Timestamp::from_millis(row.int("updated_at")?),
+    })
+}

@@ -1,0 +1,251 @@
+//! Who is in which group: rows that are inserted and deleted, never a list that is read, changed and written back.
+
+use crate::base::{AccountId, ConnectionId, EventId, GroupId, Timestamp, UserId};
+
+use super::error::StoreError;
+use super::row::{RowExt as _, to_json};
+use super::session::{Session, Tx};
+use super::sql::Sql;
+
+/// How deep groups may be nested.
+pub const MAX_DEPTH: i64 = 8;
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Member {
+    /// A user.
+    User(UserId),
+    /// Another group.
+    Group(GroupId),
+}
+
+impl Member {
+    /// The id as text.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::User(id) => id.to_string(),
+            Self::Group(id) => id.to_string(),
+        }
+    }
+
+    /// `User` or `Group`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "User",
+            Self::Group(_) => "Group",
+        }
+    }
+}
+
+/// A group that somebody is in, directly or through other groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InGroup {
+    /// The group.
+    pub id: GroupId,
+    /// Its displayName.
+    pub display_name: String,
+    /// Whether the membership is the person's own.
+    pub direct: bool,
+}
+
+/// Which of these ids are users or groups of the connection (deleted users are not).
+pub async fn known(session: &Session, connection: ConnectionId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
+    let list = id_list(session);
+    let sql = Sql::new(format!(
+        "SELECT 'User' AS kind, id FROM \"user\" WHERE connection_id = ? AND status <> 'deleted' AND id IN ({list}) \
+         UNION ALL SELECT 'Group', id FROM \"group\" WHERE connection_id = ? AND id IN ({list})"
+    ))
+    .bind(connection.to_string())
+    .bind(to_json("membership", ids)?)
+    .bind(connection.to_string())
+    .bind(to_json("membership", ids)?);
+    session.all(sql).await?.iter().map(|row| member(row, "kind", "id")).collect()
+}
+
+/// Adds those of these users and groups of the connection that are not members yet; says which were added. Ids of nobody are
+/// passed over: [`known`] tells them from members that were there.
+pub async fn add(
+    tx: &Tx,
+    connection: ConnectionId,
+    group: GroupId,
+    ids: &[String],
+    event: EventId,
+    at: Timestamp,
+) -> Result<Vec<Member>, StoreError> {
+    let (list, ids) = (id_list(tx), to_json("membership", ids)?);
+    let sql = Sql::new(format!(
+        "INSERT INTO membership (group_id, member_id, member_kind, event_id, created_at) \
+         SELECT ?, found.id, found.kind, ?, ? FROM ( \
+             SELECT id, 'User' AS kind FROM \"user\" WHERE connection_id = ? AND status <> 'deleted' AND id IN ({list}) \
+             UNION ALL SELECT id, 'Group' FROM \"group\" WHERE connection_id = ? AND id IN ({list})) AS found \
+         WHERE true ON CONFLICT (group_id, member_id) DO NOTHING RETURNING member_kind, member_id"
+    ))
+    .bind(group.to_string())
+    .bind(event.to_string())
+    .bind(at.millis())
+    .bind(connection.to_string())
+    .bind(ids.as_str())
+    .bind(connection.to_string())
+    .bind(ids.as_str());
+    changed(tx, sql).await
+}
+
+/// Removes those of these members that are there; says which were removed.
+pub async fn remove(tx: &Tx, group: GroupId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
+    let sql = Sql::new(format!(
+        "DELETE FROM membership WHERE group_id = ? AND member_id IN ({}) RETURNING member_kind, member_id",
+        id_list(tx)
+    ))
+    .bind(group.to_string())
+    .bind(to_json("membership", ids)?);
+    changed(tx, sql).await
+}
+
+/// Removes all members but these; says which were removed.
+pub async fn keep_only(tx: &Tx, group: GroupId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
+    let sql = Sql::new(format!(
+        "DELETE FROM membership WHERE group_id = ? AND member_id NOT IN ({}) RETURNING member_kind, member_id",
+        id_list(tx)
+    ))
+    .bind(group.to_string())
+    .bind(to_json("membership", ids)?);
+    changed(tx, sql).await
+}
+
+/// Takes a user or group out of every group; says which groups it was in.
+pub async fn leave_all(tx: &Tx, member: Member) -> Result<Vec<GroupId>, StoreError> {
+    let sql = Sql::new("DELETE FROM membership WHERE member_id = ? RETURNING group_id").bind(member.id());
+    tx.all_writing(sql).await?.iter().map(|row| row.parsed("membership", "group_id")).collect()
+}
+
+/// The members of a group in the order of their ids, after one of them, at most `limit`.
+pub async fn page(
+    session: &Session,
+    group: GroupId,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<(Member, Option<String>)>, StoreError> {
+    let sql = Sql::new(
+        "SELECT m.member_kind, m.member_id, COALESCE(u.display_name, u.user_name, g.display_name) AS display \
+         FROM membership m LEFT JOIN \"user\" u ON u.id = m.member_id LEFT JOIN \"group\" g ON g.id = m.member_id \
+         WHERE m.group_id = ? AND m.member_id > ? ORDER BY m.member_id LIMIT ?",
+    )
+    .bind(group.to_string())
+    .bind(after)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = session.all(sql).await?;
+    rows.iter().map(|row| Ok((member(row, "member_kind", "member_id")?, row.text_opt("display")?))).collect()
+}
+
+/// The groups that a user is in, directly or through groups of groups, in the order of their ids.
+pub async fn groups_of(session: &Session, user: UserId) -> Result<Vec<InGroup>, StoreError> {
+    let sql = Sql::new(format!(
+        "WITH RECURSIVE up (id, depth) AS ( \
+             SELECT group_id, 1 FROM membership WHERE member_id = ? \
+             UNION SELECT m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth < {MAX_DEPTH}) \
+         SELECT g.id, g.display_name, MIN(up.depth) AS depth FROM up JOIN \"group\" g ON g.id = up.id \
+         GROUP BY g.id, g.display_name ORDER BY g.id"
+    ))
+    .bind(user.to_string());
+    let rows = session.all(sql).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(InGroup {
+                id: row.parsed("group", "id")?,
+                display_name: row.text("display_name")?,
+                direct: int_of_any_width(row, "depth")? == 1,
+            })
+        })
+        .collect()
+}
+
+/// The users in a group, directly or through groups of groups, after one of them, at most `limit`, in the order of ids.
+pub async fn users_below(
+    session: &Session,
+    account: AccountId,
+    groups: &[GroupId],
+    after: &str,
+    limit: u64,
+) -> Result<Vec<UserId>, StoreError> {
+    let ids: Vec<String> = groups.iter().map(ToString::to_string).collect();
+    let sql = Sql::new(format!(
+        "WITH RECURSIVE down (id, depth) AS ( \
+             SELECT id, 0 FROM \"group\" WHERE account_id = ? AND id IN ({}) \
+             UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
+             WHERE m.member_kind = 'Group' AND down.depth < {MAX_DEPTH}) \
+         SELECT DISTINCT m.member_id FROM down JOIN membership m ON m.group_id = down.id \
+         WHERE m.member_kind = 'User' AND m.member_id > ? ORDER BY m.member_id LIMIT ?",
+        id_list(session)
+    ))
+    .bind(account.to_string())
+    .bind(to_json("membership", &ids)?)
+    .bind(after)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    session.all(sql).await?.iter().map(|row| row.parsed("membership", "member_id")).collect()
+}
+
+/// Orders changes of how groups are nested, so that two of them cannot make a cycle together.
+pub async fn lock_nesting(tx: &Tx, connection: ConnectionId) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        tx.one(Sql::new("SELECT id FROM connection WHERE id = ? FOR UPDATE").bind(connection.to_string())).await?;
+    }
+    Ok(())
+}
+
+/// How deep groups are nested below this one, and whether any of `sought` is among them or is the group itself.
+pub async fn below(session: &Session, group: GroupId, sought: GroupId) -> Result<(i64, bool), StoreError> {
+    let sql = Sql::new(format!(
+        "WITH RECURSIVE down (id, depth) AS ( \
+             SELECT id, 0 FROM \"group\" WHERE id = ? \
+             UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
+             WHERE m.member_kind = 'Group' AND down.depth <= {MAX_DEPTH}) \
+         SELECT COALESCE(MAX(depth), 0) AS depth, COALESCE(MAX(CASE WHEN id = ? THEN 1 ELSE 0 END), 0) AS found FROM down"
+    ))
+    .bind(group.to_string())
+    .bind(sought.to_string());
+    let Some(row) = session.one(sql).await? else { return Ok((0, false)) };
+    Ok((int_of_any_width(&row, "depth")?, int_of_any_width(&row, "found")? == 1))
+}
+
+/// How many groups this one lies below, counted along the longest way up.
+pub async fn height_above(session: &Session, group: GroupId) -> Result<i64, StoreError> {
+    let sql = Sql::new(format!(
+        "WITH RECURSIVE up (id, depth) AS ( \
+             SELECT group_id, 1 FROM membership WHERE member_id = ? \
+             UNION SELECT m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth <= {MAX_DEPTH}) \
+         SELECT COALESCE(MAX(depth), 0) AS depth FROM up"
+    ))
+    .bind(group.to_string());
+    session.one(sql).await?.map_or(Ok(0), |row| int_of_any_width(&row, "depth"))
+}
+
+async fn changed(tx: &Tx, sql: Sql) -> Result<Vec<Member>, StoreError> {
+    tx.all_writing(sql).await?.iter().map(|row| member(row, "member_kind", "member_id")).collect()
+}
+
+fn member(row: &sea_orm::QueryResult, kind: &str, id: &str) -> Result<Member, StoreError> {
+    match row.text(kind)?.as_str() {
+        "User" => Ok(Member::User(row.parsed("membership", id)?)),
+        "Group" => Ok(Member::Group(row.parsed("membership", id)?)),
+        other => Err(StoreError::Damaged { table: "membership", what: format!("kind is '{other}'") }),
+    }
+}
+
+/// PostgreSQL counts in a recursive query with 32 bits, SQLite with 64.
+fn int_of_any_width(row: &sea_orm::QueryResult, column: &str) -> Result<i64, StoreError> {
+    match row.try_get::<i64>("", column) {
+        Ok(value) => Ok(value),
+        Err(_) => Ok(i64::from(row.try_get::<i32>("", column)?)),
+    }
+}
+
+/// The values of a bound JSON array of texts as a subquery.
+pub(super) fn id_list(session: &Session) -> String {
+    format!("SELECT value FROM {}", each(session))
+}
+
+fn each(session: &Session) -> &'static str {
+    if session.is_postgres() { "json_array_elements_text(?::json) AS t (value)" } else { "json_each(?)" }
+}

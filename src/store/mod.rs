@@ -1,0 +1,136 @@
+//! The only user of SeaORM: what is kept, in SQLite or PostgreSQL.
+//!
+//! [`Store::read`] gives a place to read from; [`Store::write`] runs a change in a transaction and returns once it is
+//! durable. Every function takes the account (or a connection of it) that it works for, so that one account's data cannot
+//! be reached through another's.
+
+pub mod accounts;
+pub mod audit;
+mod change;
+pub mod connections;
+mod error;
+mod filter;
+pub mod groups;
+pub mod memberships;
+mod open;
+pub mod recomputes;
+mod row;
+pub mod rules;
+mod search;
+mod session;
+mod sql;
+pub mod tokens;
+pub mod users;
+pub mod workers;
+mod writer;
+
+use futures::future::BoxFuture;
+use sea_orm::DatabaseConnection;
+
+pub use change::Change;
+pub use error::{StoreError, Taken};
+pub use filter::{Listing, Matches};
+pub use open::StoreOptions;
+pub use session::{Session, Tx};
+
+use row::RowExt as _;
+use sql::Sql;
+use writer::{Kind, Writer};
+
+/// The database.
+#[derive(Debug)]
+pub struct Store {
+    reader: Session,
+    pool: DatabaseConnection,
+    writer: Writer,
+}
+
+impl Store {
+    /// Where to read: sees what was committed before.
+    #[must_use]
+    pub fn read(&self) -> &Session {
+        &self.reader
+    }
+
+    /// Runs a change of people or groups in one transaction, and returns once it is committed.
+    ///
+    /// The job may run more than once (when the database gave up on the transaction), and must have no effect but through
+    /// the transaction.
+    pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        self.writer.write(Kind::People, job).await
+    }
+
+    /// Like [`Store::write`], for configuration: it excludes changes of people while it runs, and ends the epoch, so that
+    /// every process sees what changed with its next request.
+    pub async fn configure<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        let job = std::sync::Arc::new(job);
+        self.writer
+            .write(Kind::Configuration, move |tx| {
+                let job = std::sync::Arc::clone(&job);
+                Box::pin(async move {
+                    let value = job(tx).await?;
+                    tx.run(Sql::new("UPDATE installation SET epoch = epoch + 1 WHERE id = 1")).await?;
+                    Ok(value)
+                })
+            })
+            .await
+    }
+
+    /// Like [`Store::write`], for bookkeeping that computes nobody's access.
+    pub async fn keep<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        self.writer.write(Kind::Bookkeeping, job).await
+    }
+
+    /// The configuration epoch: what was cached at another epoch is stale.
+    pub async fn epoch(&self) -> Result<i64, StoreError> {
+        epoch_of(&self.reader).await
+    }
+
+    /// Whether the database answers, can be written to, and has every migration.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.keep(|tx| {
+            Box::pin(async move {
+                tx.run(Sql::new("UPDATE installation SET epoch = epoch WHERE id = 1")).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Whether several copies of the server may use this database at once.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.reader.is_postgres()
+    }
+
+    /// Finishes open writes and closes the database.
+    pub async fn close(self) -> Result<(), StoreError> {
+        let Self { pool, writer, reader } = self;
+        drop(reader);
+        drop(writer);
+        pool.close().await?;
+        Ok(())
+    }
+}
+
+async fn epoch_of(session: &Session) -> Result<i64, StoreError> {
+    match session.one(Sql::new("SELECT epoch FROM installation WHERE id = 1")).await? {
+        Some(row) => row.int("epoch"),
+        None => Err(StoreError::Damaged { table: "installation", what: "its row is missing".to_owned() }),
+    }
+}

@@ -1,0 +1,108 @@
+//! Changes of access that are too many for one transaction: rows that say what is left to compute, taken in chunks.
+
+use crate::base::{AccountId, EventId, Timestamp, UserId};
+
+use super::change::Change;
+use super::error::StoreError;
+use super::row::{RowExt as _, to_json};
+use super::session::{Session, Tx};
+use super::sql::Sql;
+
+/// A piece of work that is not finished.
+#[derive(Clone, Debug)]
+pub struct Recompute {
+    /// Its id.
+    pub id: uuid::Uuid,
+    /// The account whose people are recomputed.
+    pub account: AccountId,
+    /// Only these, in the order of their ids; none: everybody.
+    pub users: Option<Vec<UserId>>,
+    /// 0 while those who lose access are looked for, 1 for the rest.
+    pub pass: i64,
+    /// The last user that was done in this pass.
+    pub after_user: String,
+    /// How many users were looked at, both passes counted.
+    pub done: i64,
+    /// The event that made it necessary.
+    pub event: EventId,
+}
+
+impl Change {
+    /// Records that people must be recomputed.
+    pub fn insert_recompute(
+        &mut self,
+        id: uuid::Uuid,
+        account: AccountId,
+        users: Option<&[UserId]>,
+        event: EventId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.push(
+            Sql::new("INSERT INTO recompute (id, account_id, users, pass, after_user, done, event_id, created_at) VALUES (?, ?, ?, 0, '', 0, ?, ?)")
+                .bind(id.to_string())
+                .bind(account.to_string())
+                .bind(users.map(|users| to_json("recompute", users)).transpose()?)
+                .bind(event.to_string())
+                .bind(at.millis()),
+        );
+        Ok(())
+    }
+}
+
+/// How many milliseconds a process may take for one chunk before another one repeats it.
+const LEASE: i64 = 10_000;
+
+/// Takes the oldest piece of work that nobody has.
+pub async fn claim(tx: &Tx) -> Result<Option<Recompute>, StoreError> {
+    let now = tx.database_now();
+    let skip = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let sql = Sql::new(format!(
+        "UPDATE recompute SET lease_until = {now} + {LEASE} WHERE id = \
+         (SELECT id FROM recompute WHERE lease_until IS NULL OR lease_until < {now} ORDER BY id LIMIT 1{skip}) \
+         RETURNING id, account_id, users, pass, after_user, done, event_id"
+    ));
+    tx.all_writing(sql).await?.first().map(read).transpose()
+}
+
+/// Records how far a piece of work has got, and lets go of it.
+pub async fn advance(tx: &Tx, work: &Recompute) -> Result<(), StoreError> {
+    tx.run(
+        Sql::new("UPDATE recompute SET pass = ?, after_user = ?, done = ?, lease_until = NULL WHERE id = ?")
+            .bind(work.pass)
+            .bind(work.after_user.as_str())
+            .bind(work.done)
+            .bind(work.id.to_string()),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Records that a piece of work is finished.
+pub async fn finish(tx: &Tx, work: &Recompute) -> Result<(), StoreError> {
+    tx.run(Sql::new("DELETE FROM recompute WHERE id = ?").bind(work.id.to_string())).await?;
+    Ok(())
+}
+
+/// Whether there is anything left to compute; costs no transaction.
+pub async fn any(session: &Session) -> Result<bool, StoreError> {
+    Ok(session.one(Sql::new("SELECT 1 AS one FROM recompute LIMIT 1")).await?.is_some())
+}
+
+/// What is left to compute for an account.
+pub async fn pending(session: &Session, account: AccountId) -> Result<Vec<Recompute>, StoreError> {
+    let sql = Sql::new("SELECT id, account_id, users, pass, after_user, done, event_id FROM recompute WHERE account_id = ? ORDER BY id")
+        .bind(account.to_string());
+    session.all(sql).await?.iter().map(read).collect()
+}
+
+fn read(row: &sea_orm::QueryResult) -> Result<Recompute, StoreError> {
+    Ok(Recompute {
+        id: row.parsed("recompute", "id")?,
+        account: row.parsed("recompute", "account_id")?,
+        users: row.json_opt("recompute", "users")?,
+        pass: row.int("pass")?,
+        after_user: row.text("after_user")?,
+        done: row.int("done")?,
+        event: row.parsed("recompute", "event_id")?,
+    })
+}

@@ -1,0 +1,186 @@
+//! A place to run statements: outside a transaction for reading, inside one for writing.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult};
+
+use super::error::StoreError;
+use super::sql::{Batch, Sql};
+
+/// A place to read from.
+#[derive(Debug)]
+pub struct Session {
+    link: Link,
+    backend: DbBackend,
+    epoch: i64,
+    gave_up: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Link {
+    Pool(DatabaseConnection),
+    Transaction(DatabaseTransaction),
+}
+
+impl Session {
+    pub(super) fn reading(pool: DatabaseConnection) -> Self {
+        let backend = pool.get_database_backend();
+        Self { link: Link::Pool(pool), backend, epoch: 0, gave_up: AtomicBool::new(false) }
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        self.backend == DbBackend::Postgres
+    }
+
+    pub(super) async fn one(&self, sql: Sql) -> Result<Option<QueryResult>, StoreError> {
+        let statement = sql.statement(self.backend);
+        self.note(match &self.link {
+            Link::Pool(pool) => pool.query_one_raw(statement).await,
+            Link::Transaction(tx) => tx.query_one_raw(statement).await,
+        })
+    }
+
+    pub(super) async fn all(&self, sql: Sql) -> Result<Vec<QueryResult>, StoreError> {
+        let statement = sql.statement(self.backend);
+        self.note(match &self.link {
+            Link::Pool(pool) => pool.query_all_raw(statement).await,
+            Link::Transaction(tx) => tx.query_all_raw(statement).await,
+        })
+    }
+
+    /// Remembers that the database gave up on this transaction for others' sake, so that it is worth repeating.
+    fn note<T>(&self, result: Result<T, DbErr>) -> Result<T, StoreError> {
+        result.map_err(|error| {
+            let error = StoreError::from(error);
+            if error.is_worth_repeating() {
+                self.gave_up.store(true, Ordering::Relaxed);
+            }
+            error
+        })
+    }
+
+    /// Milliseconds since the Unix epoch by the clock of the database, for leases that several copies respect.
+    pub(super) fn database_now(&self) -> &'static str {
+        database_now(self.is_postgres())
+    }
+}
+
+pub(super) fn database_now(postgres: bool) -> &'static str {
+    if postgres {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    } else {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    }
+}
+
+/// An open write transaction. What it does is seen by nobody until it commits.
+#[derive(Debug)]
+pub struct Tx {
+    session: Session,
+    wrote: AtomicBool,
+}
+
+impl Tx {
+    pub(super) fn new(transaction: DatabaseTransaction, backend: DbBackend) -> Self {
+        Self {
+            session: Session {
+                link: Link::Transaction(transaction),
+                backend,
+                epoch: 0,
+                gave_up: AtomicBool::new(false),
+            },
+            wrote: AtomicBool::new(false),
+        }
+    }
+
+    /// The configuration epoch as this transaction sees it: caches made at another epoch are stale.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.session.epoch
+    }
+
+    /// Whether this transaction waits for locks that others hold (PostgreSQL); SQLite has one writer at a time.
+    #[must_use]
+    pub fn has_concurrent_writers(&self) -> bool {
+        self.session.is_postgres()
+    }
+
+    pub(super) async fn read_epoch(&mut self) -> Result<(), StoreError> {
+        self.session.epoch = super::epoch_of(&self.session).await?;
+        Ok(())
+    }
+
+    /// Runs one change and says how many rows it touched.
+    pub(super) async fn run(&self, sql: Sql) -> Result<u64, StoreError> {
+        self.wrote.store(true, Ordering::Relaxed);
+        let result = self.transaction()?.execute_raw(sql.statement(self.backend)).await;
+        Ok(self.note(result)?.rows_affected())
+    }
+
+    /// Runs one change that returns rows (`RETURNING`).
+    pub(super) async fn all_writing(&self, sql: Sql) -> Result<Vec<QueryResult>, StoreError> {
+        self.wrote.store(true, Ordering::Relaxed);
+        self.session.all(sql).await
+    }
+
+    /// Runs several changes in one go.
+    pub(super) async fn run_all(&self, batch: Batch) -> Result<(), StoreError> {
+        if let Some(statement) = batch.statement(self.backend) {
+            self.wrote.store(true, Ordering::Relaxed);
+            let result = self.transaction()?.execute_raw(statement).await;
+            self.note(result)?;
+        }
+        Ok(())
+    }
+
+    /// Like [`Tx::run_all`] for a batch of which only the first statement can meet a unique index: then nothing has
+    /// been written when it conflicts, and SQLite can go on with the transaction.
+    pub(super) async fn run_all_unless_taken(&self, batch: Batch) -> Result<(), StoreError> {
+        let before = self.wrote.load(Ordering::Relaxed);
+        let result = self.run_all(batch).await;
+        if matches!(&result, Err(StoreError::Conflict(_))) && !self.is_postgres() {
+            self.wrote.store(before, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Whether the database gave up on this transaction for others' sake.
+    pub(super) fn gave_up(&self) -> bool {
+        self.gave_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything was written since the last call.
+    pub(super) fn take_wrote(&self) -> bool {
+        self.wrote.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self.session.link {
+            Link::Transaction(tx) => Ok(tx.commit().await?),
+            Link::Pool(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), StoreError> {
+        match self.session.link {
+            Link::Transaction(tx) => Ok(tx.rollback().await?),
+            Link::Pool(_) => Ok(()),
+        }
+    }
+
+    fn transaction(&self) -> Result<&DatabaseTransaction, StoreError> {
+        match &self.session.link {
+            Link::Transaction(tx) => Ok(tx),
+            Link::Pool(_) => Err(StoreError::Bug(DbErr::Custom("a write outside a transaction".to_owned()))),
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}

@@ -1,0 +1,131 @@
+//! Bearer tokens of connections.
+
+use crate::base::{AccountId, ConnectionId, Timestamp, TokenId};
+
+use super::change::Change;
+use super::connections::{self, Connection};
+use super::error::StoreError;
+use super::row::RowExt as _;
+use super::session::{Session, Tx};
+use super::sql::Sql;
+
+/// A token, without its secret: only the hash is kept.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// The account of its connection.
+    pub account: AccountId,
+    /// The one connection that it speaks for.
+    pub connection: ConnectionId,
+    /// What it is for, in words.
+    pub label: String,
+    /// Its first characters.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends; none: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Token {
+    /// Whether it opens anything at that time.
+    #[must_use]
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+const COLUMNS: &str = "id, account_id, connection_id, label, hint, created_at, expires_at, last_used_at, revoked_at";
+
+impl Change {
+    /// Records a token.
+    pub fn insert_token(&mut self, token: &Token, hash: &str) {
+        self.push(
+            Sql::new("INSERT INTO scim_token (id, account_id, connection_id, label, hint, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+                .bind(token.id.to_string())
+                .bind(token.account.to_string())
+                .bind(token.connection.to_string())
+                .bind(token.label.as_str())
+                .bind(token.hint.as_str())
+                .bind(hash)
+                .bind(token.created_at.millis())
+                .bind(token.expires_at.map(Timestamp::millis)),
+        );
+    }
+
+    /// Revokes a token.
+    pub fn revoke_token(&mut self, account: AccountId, token: TokenId, at: Timestamp) {
+        self.push(
+            Sql::new("UPDATE scim_token SET revoked_at = ? WHERE account_id = ? AND id = ? AND revoked_at IS NULL")
+                .bind(at.millis())
+                .bind(account.to_string())
+                .bind(token.to_string()),
+        );
+    }
+}
+
+/// The token with that hash, whatever its state, and its connection.
+pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<(Token, Connection)>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM scim_token WHERE hash = ?")).bind(hash);
+    let Some(row) = session.one(sql).await? else { return Ok(None) };
+    let token = read(&row)?;
+    let sql =
+        Sql::new("SELECT id, account_id, name, dialect, may_grant, state, created_at FROM connection WHERE id = ?")
+            .bind(token.connection.to_string());
+    let connection = session.one(sql).await?.as_ref().map(connections::read).transpose()?;
+    Ok(connection.map(|connection| (token, connection)))
+}
+
+/// The tokens of an account, or of one connection of it, oldest first.
+pub async fn list(
+    session: &Session,
+    account: AccountId,
+    connection: Option<ConnectionId>,
+) -> Result<Vec<Token>, StoreError> {
+    let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM scim_token WHERE account_id = ?")).bind(account.to_string());
+    if let Some(connection) = connection {
+        sql.push(Sql::new(" AND connection_id = ?").bind(connection.to_string()));
+    }
+    sql.push_str(" ORDER BY id");
+    session.all(sql).await?.iter().map(read).collect()
+}
+
+/// One token of an account.
+pub async fn by_id(session: &Session, account: AccountId, id: TokenId) -> Result<Option<Token>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM scim_token WHERE account_id = ? AND id = ?"))
+        .bind(account.to_string())
+        .bind(id.to_string());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// Notes that a token was used. It ends no epoch: nobody's cache depends on it.
+pub async fn touch(tx: &Tx, token: TokenId, at: Timestamp) -> Result<(), StoreError> {
+    tx.run(
+        Sql::new("UPDATE scim_token SET last_used_at = ? WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)")
+            .bind(at.millis())
+            .bind(token.to_string())
+            .bind(at.millis()),
+    )
+    .await?;
+    Ok(())
+}
+
+fn read(row: &sea_orm::QueryResult) -> Result<Token, StoreError> {
+    let time = |column| Ok::<_, StoreError>(row.int_opt(column)?.map(Timestamp::from_millis));
+    Ok(Token {
+        id: row.parsed("scim_token", "id")?,
+        account: row.parsed("scim_token", "account_id")?,
+        connection: row.parsed("scim_token", "connection_id")?,
+        label: row.text("label")?,
+        hint: row.text("hint")?,
+        created_at: Timestamp::from_millis(row.int("created_at")?),
+        expires_at: time("expires_at")?,
+        last_used_at: time("last_used_at")?,
+        revoked_at: time("revoked_at")?,
+    })
+}

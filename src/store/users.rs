@@ -1,0 +1,352 @@
+//! People: the SCIM document and the columns by which it is found.
+
+use serde_json::{Map, Value};
+
+use crate::base::{AccountId, ConnectionId, Timestamp, UserId};
+use crate::domain::{Role, UserStatus};
+
+use super::change::Change;
+use super::error::StoreError;
+use super::filter::{Listing, Matches};
+use super::memberships::{MAX_DEPTH, id_list};
+use super::row::{RowExt as _, document_text, to_json};
+use super::search::Derived;
+use super::session::{Session, Tx};
+use super::sql::Sql;
+
+/// A user as it is stored.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    /// The account.
+    pub account: AccountId,
+    /// The connection that provisioned it; none: a local account, which SCIM never sees.
+    pub connection: Option<ConnectionId>,
+    /// Where it is in its life.
+    pub status: UserStatus,
+    /// The SCIM attributes as JSON text, without id, meta and groups.
+    pub document: String,
+    /// The role that the rules give.
+    pub role: Option<Role>,
+    /// The outcome of the rules with its reasons, as JSON text.
+    pub access: Option<String>,
+    /// Grows with each change.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Whether it is a member of any group, so that nobody looks for groups where there are none.
+    pub in_groups: bool,
+}
+
+impl User {
+    /// The SCIM attributes.
+    pub fn attributes(&self) -> Result<Map<String, Value>, StoreError> {
+        serde_json::from_str(&self.document)
+            .map_err(|error| StoreError::Damaged { table: "user", what: format!("document of {}: {error}", self.id) })
+    }
+}
+
+/// A user with its attributes, to be written.
+#[derive(Clone, Debug)]
+pub struct UserState<'a> {
+    /// The id.
+    pub id: UserId,
+    /// The account.
+    pub account: AccountId,
+    /// The connection.
+    pub connection: Option<ConnectionId>,
+    /// Where it is in its life.
+    pub status: UserStatus,
+    /// The SCIM attributes.
+    pub attributes: &'a Map<String, Value>,
+    /// The role that the rules give.
+    pub role: Option<Role>,
+    /// The outcome of the rules, as JSON text.
+    pub access: Option<&'a str>,
+    /// The version after the change.
+    pub version: i64,
+    /// The time of the change.
+    pub at: Timestamp,
+}
+
+pub(super) const COLUMNS: &str = "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.version, u.created_at, u.updated_at, \
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM membership m WHERE m.member_id = u.id) THEN 1 ELSE 0 END AS bigint) AS in_groups";
+
+impl Change {
+    /// Makes a user. The userName may be taken, so this must be the first part of a change.
+    pub fn insert_user(&mut self, user: &UserState<'_>) -> Result<(), StoreError> {
+        let derived = Derived::of(user.attributes);
+        self.push(
+            Sql::new(
+                "INSERT INTO \"user\" (id, account_id, connection_id, status, user_name, user_name_fold, external_id, display_name, \
+                 display_name_fold, search_text, document, role, access, version, created_at, updated_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(user.id.to_string())
+            .bind(user.account.to_string())
+            .bind(user.connection.map(|id| id.to_string()))
+            .bind(user.status.as_str())
+            .bind(derived.user_name.as_str())
+            .bind(derived.user_name_fold.as_str())
+            .bind(derived.external_id.clone())
+            .bind(derived.display_name.clone())
+            .bind(derived.display_name_fold.clone())
+            .bind(derived.search_text.as_str())
+            .bind(document_text(user.attributes)?)
+            .bind(user.role.map(Role::as_str))
+            .bind(user.access)
+            .bind(user.version)
+            .bind(user.at.millis())
+            .bind(user.at.millis()),
+        );
+        self.index_user(user.id, &derived.search_text);
+        self.insert_keys(user, &derived)?;
+        if let Some(connection) = user.connection {
+            self.count(connection, "User", 1, user.id.into());
+        }
+        Ok(())
+    }
+
+    /// Changes a user from what it was. A new userName may be taken, so this must be the first part of a change.
+    pub fn update_user(&mut self, before: &Map<String, Value>, user: &UserState<'_>) -> Result<(), StoreError> {
+        let (old, new) = (Derived::of(before), Derived::of(user.attributes));
+        let mut sql =
+            Sql::new("UPDATE \"user\" SET status = ?, document = ?, role = ?, access = ?, version = ?, updated_at = ?")
+                .bind(user.status.as_str())
+                .bind(document_text(user.attributes)?)
+                .bind(user.role.map(Role::as_str))
+                .bind(user.access)
+                .bind(user.version)
+                .bind(user.at.millis());
+        // A column that is not named is not written to its index either.
+        if old.user_name != new.user_name {
+            sql.push(
+                Sql::new(", user_name = ?, user_name_fold = ?")
+                    .bind(new.user_name.as_str())
+                    .bind(new.user_name_fold.as_str()),
+            );
+        }
+        if old.external_id != new.external_id {
+            sql.push(Sql::new(", external_id = ?").bind(new.external_id.clone()));
+        }
+        if old.display_name != new.display_name {
+            sql.push(
+                Sql::new(", display_name = ?, display_name_fold = ?")
+                    .bind(new.display_name.clone())
+                    .bind(new.display_name_fold.clone()),
+            );
+        }
+        let search = old.search_text != new.search_text;
+        if search {
+            sql.push(Sql::new(", search_text = ?").bind(new.search_text.as_str()));
+        }
+        sql.push(Sql::new(" WHERE account_id = ? AND id = ?").bind(user.account.to_string()).bind(user.id.to_string()));
+        self.push(sql);
+        if search {
+            self.unindex_user(user.id);
+            self.index_user(user.id, &new.search_text);
+        }
+        if old.keys != new.keys {
+            self.replace_keys(user, &old, &new)?;
+        }
+        Ok(())
+    }
+
+    /// Sets what the rules give to a user, and nothing that an identity provider can see.
+    pub fn set_access(&mut self, account: AccountId, user: UserId, role: Option<Role>, access: Option<&str>) {
+        self.push(
+            Sql::new("UPDATE \"user\" SET role = ?, access = ? WHERE account_id = ? AND id = ?")
+                .bind(role.map(Role::as_str))
+                .bind(access)
+                .bind(account.to_string())
+                .bind(user.to_string()),
+        );
+    }
+
+    /// Marks a user as deleted: it is gone for SCIM, and its userName and keys are free.
+    pub fn delete_user(&mut self, user: &User, at: Timestamp) {
+        self.push(
+            Sql::new("UPDATE \"user\" SET status = 'deleted', role = NULL, access = NULL, version = ?, updated_at = ?, deleted_at = ? WHERE account_id = ? AND id = ?")
+                .bind(user.version + 1)
+                .bind(at.millis())
+                .bind(at.millis())
+                .bind(user.account.to_string())
+                .bind(user.id.to_string()),
+        );
+        self.push(Sql::new("DELETE FROM user_key WHERE user_id = ?").bind(user.id.to_string()));
+        self.unindex_user(user.id);
+        if let Some(connection) = user.connection {
+            self.count(connection, "User", -1, user.id.into());
+        }
+    }
+
+    fn index_user(&mut self, id: UserId, text: &str) {
+        if !self.is_postgres() {
+            self.push(
+                Sql::new("INSERT INTO user_search (rowid, text) VALUES ((SELECT seq FROM \"user\" WHERE id = ?), ?)")
+                    .bind(id.to_string())
+                    .bind(text),
+            );
+        }
+    }
+
+    fn unindex_user(&mut self, id: UserId) {
+        if !self.is_postgres() {
+            self.push(
+                Sql::new("DELETE FROM user_search WHERE rowid = (SELECT seq FROM \"user\" WHERE id = ?)")
+                    .bind(id.to_string()),
+            );
+        }
+    }
+
+    fn insert_keys(&mut self, user: &UserState<'_>, derived: &Derived) -> Result<(), StoreError> {
+        let Some(connection) = user.connection else { return Ok(()) };
+        if derived.keys.len() > 1_500 {
+            return Err(StoreError::Damaged { table: "user_key", what: format!("user {} has too many keys", user.id) });
+        }
+        for (attribute, value) in &derived.keys {
+            self.push(
+                Sql::new("INSERT INTO user_key (connection_id, attribute, value, user_id) VALUES (?, ?, ?, ?)")
+                    .bind(connection.to_string())
+                    .bind(*attribute)
+                    .bind(value.as_str())
+                    .bind(user.id.to_string()),
+            );
+        }
+        Ok(())
+    }
+
+    /// Deletes the keys that went and inserts those that came: no row is touched twice.
+    fn replace_keys(&mut self, user: &UserState<'_>, old: &Derived, new: &Derived) -> Result<(), StoreError> {
+        for (attribute, value) in old.keys.iter().filter(|key| !new.keys.contains(key)) {
+            self.push(
+                Sql::new("DELETE FROM user_key WHERE user_id = ? AND attribute = ? AND value = ?")
+                    .bind(user.id.to_string())
+                    .bind(*attribute)
+                    .bind(value.as_str()),
+            );
+        }
+        let mut come = new.clone();
+        come.keys.retain(|key| !old.keys.contains(key));
+        self.insert_keys(user, &come)
+    }
+}
+
+/// A user of a connection, unless it is deleted.
+pub async fn by_id(session: &Session, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
+    one(session, connection, id, "").await
+}
+
+/// The same, and nobody else changes it until the transaction ends.
+pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
+    one(tx, connection, id, if tx.is_postgres() { " FOR UPDATE" } else { "" }).await
+}
+
+async fn one(session: &Session, connection: ConnectionId, id: UserId, lock: &str) -> Result<Option<User>, StoreError> {
+    let sql = Sql::new(format!(
+        "SELECT {COLUMNS} FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'{lock}"
+    ))
+    .bind(id.to_string())
+    .bind(connection.to_string());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// Users of an account by id, deleted ones too, in the order of ids, each with the digest of the worker that it should have;
+/// nobody else changes them until the transaction ends.
+pub async fn many_locked(
+    tx: &Tx,
+    account: AccountId,
+    ids: &[UserId],
+) -> Result<Vec<(User, Option<String>)>, StoreError> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let lock = if tx.is_postgres() { " FOR UPDATE OF u" } else { "" };
+    let sql = Sql::new(format!(
+        "SELECT {COLUMNS}, (SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1) AS digest \
+         FROM \"user\" u WHERE u.account_id = ? AND u.id IN ({}) ORDER BY u.id{lock}",
+        id_list(tx)
+    ))
+    .bind(account.to_string())
+    .bind(to_json("user", &ids)?);
+    tx.all(sql).await?.iter().map(|row| Ok((read(row)?, row.text_opt("digest")?))).collect()
+}
+
+/// The users of an account after one of them, in the order of ids, at most `limit`; deleted ones are left out.
+pub async fn ids_after(
+    session: &Session,
+    account: AccountId,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<UserId>, StoreError> {
+    let sql =
+        Sql::new("SELECT id FROM \"user\" WHERE account_id = ? AND id > ? AND status <> 'deleted' ORDER BY id LIMIT ?")
+            .bind(account.to_string())
+            .bind(after)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    session.all(sql).await?.iter().map(|row| row.parsed("user", "id")).collect()
+}
+
+/// The users of a connection that match, in the order of their creation.
+pub async fn list(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+) -> Result<Matches<User>, StoreError> {
+    super::filter::list(session, connection, listing).await
+}
+
+/// A group of a user, as the attribute `groups` shows it.
+#[derive(Clone, Debug)]
+pub struct UserGroup {
+    /// The user.
+    pub user: UserId,
+    /// The group's id.
+    pub group: String,
+    /// The group's displayName.
+    pub display_name: String,
+    /// Whether the membership is the person's own.
+    pub direct: bool,
+}
+
+/// The groups of several users, directly and through groups of groups.
+pub async fn groups_of(session: &Session, users: &[UserId]) -> Result<Vec<UserGroup>, StoreError> {
+    let ids: Vec<String> = users.iter().map(ToString::to_string).collect();
+    let sql = Sql::new(format!(
+        "WITH RECURSIVE up (user_id, id, depth) AS ( \
+             SELECT member_id, group_id, 1 FROM membership WHERE member_id IN ({}) \
+             UNION SELECT up.user_id, m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth < {MAX_DEPTH}) \
+         SELECT up.user_id, g.id, g.display_name, CASE WHEN MIN(up.depth) = 1 THEN 'direct' ELSE 'indirect' END AS kind \
+         FROM up JOIN \"group\" g ON g.id = up.id GROUP BY up.user_id, g.id, g.display_name ORDER BY up.user_id, g.id",
+        id_list(session)
+    ))
+    .bind(to_json("membership", &ids)?);
+    let rows = session.all(sql).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(UserGroup {
+                user: row.parsed("membership", "user_id")?,
+                group: row.text("id")?,
+                display_name: row.text("display_name")?,
+                direct: row.text("kind")? == "direct",
+            })
+        })
+        .collect()
+}
+
+pub(super) fn read(row: &sea_orm::QueryResult) -> Result<User, StoreError> {
+    Ok(User {
+        id: row.parsed("user", "id")?,
+        account: row.parsed("user", "account_id")?,
+        connection: row.parsed_opt("user", "connection_id")?,
+        status: row.parsed("user", "status")?,
+        document: row.text("document")?,
+        role: row.parsed_opt("user", "role")?,
+        access: row.text_opt("access")?,
+        version: row.int("version")?,
+        created_at: Timestamp::from_millis(row.int("created_at")?),
+        updated_at: Timestamp::from_millis(row.int("updated_at")?),
+        in_groups: row.int("in_groups")? == 1,
+    })
+}

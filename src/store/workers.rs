@@ -1,0 +1,413 @@
+//! The desired workers: one row per account and folded worker name, whoever bears the name.
+//!
+//! A re-hire takes over the row, so that an old removal can never delete a new person's worker. Times that decide are the
+//! database's own.
+
+use std::time::Duration;
+
+use crate::base::{AccountId, EventId, Timestamp, UserId, WorkerId, fold};
+use crate::domain::worker::DesiredWorker;
+
+use super::change::Change;
+use super::error::StoreError;
+use super::row::{RowExt as _, to_json};
+use super::session::{Session, Tx};
+use super::sql::{Sql, marks};
+
+/// The worker that somebody should have.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// The id of the row if there is none yet.
+    pub id: WorkerId,
+    /// The account.
+    pub account: AccountId,
+    /// Whose worker it is.
+    pub user: UserId,
+    /// What it should be.
+    pub desired: &'a DesiredWorker,
+    /// The event that led to this.
+    pub event: EventId,
+}
+
+/// Keeps what may have been written by somebody who works on the row, or died doing so.
+const SUPERSEDE: &str = "superseded = CASE WHEN worker.desired IS NOT NULL AND (worker.lease_owner IS NOT NULL OR worker.unsure = 1) \
+    THEN worker.superseded || worker.desired || ? ELSE worker.superseded END";
+
+impl Change {
+    /// Says which worker a user should have. A row that says so already is left alone.
+    pub fn want_worker(&mut self, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+        let now = self.database_now();
+        let name = wanted.desired.friendly_name.as_str();
+        self.push(
+            Sql::new(format!(
+                "INSERT INTO worker (id, account_id, user_id, name, name_fold, desired, digest, desired_version, desired_at, event_id, \
+                 footprint, superseded, unsure, state, lane, attempts, due_at, created_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, 1, {now}, ?, '{{}}', '', 0, 'pending', 1, 0, {now}, {now}) \
+                 ON CONFLICT (account_id, name_fold) DO UPDATE SET user_id = excluded.user_id, name = excluded.name, \
+                 desired = excluded.desired, digest = excluded.digest, desired_version = worker.desired_version + 1, \
+                 desired_at = excluded.desired_at, event_id = excluded.event_id, {SUPERSEDE}, state = 'pending', lane = 1, \
+                 attempts = 0, due_at = excluded.due_at, last_error = NULL \
+                 WHERE worker.digest IS DISTINCT FROM excluded.digest OR worker.user_id IS DISTINCT FROM excluded.user_id"
+            ))
+            .bind(wanted.id.to_string())
+            .bind(wanted.account.to_string())
+            .bind(wanted.user.to_string())
+            .bind(name)
+            .bind(fold(name))
+            .bind(to_json("worker", wanted.desired)?)
+            .bind(wanted.desired.digest())
+            .bind(wanted.event.to_string())
+            .bind("\n"),
+        );
+        Ok(())
+    }
+
+    /// Says that a user should have no worker. A row that says so already is left alone.
+    pub fn unwant_worker(&mut self, account: AccountId, user: UserId, event: EventId) {
+        let now = self.database_now();
+        self.push(
+            Sql::new(format!(
+                "UPDATE worker SET desired = NULL, digest = NULL, desired_version = desired_version + 1, desired_at = {now}, \
+                 event_id = ?, {SUPERSEDE}, state = 'pending', lane = 0, attempts = 0, due_at = {now}, last_error = NULL \
+                 WHERE account_id = ? AND user_id = ? AND desired IS NOT NULL"
+            ))
+            .bind(event.to_string())
+            .bind("\n")
+            .bind(account.to_string())
+            .bind(user.to_string()),
+        );
+    }
+
+    fn database_now(&self) -> &'static str {
+        super::session::database_now(self.is_postgres())
+    }
+}
+
+/// Gives a user's row the new name of its worker, so that the worker is renamed in place at TaskRouter.
+///
+/// If a row has the new name already, it is kept unless it is but the memory of a worker that is gone; then the user changes
+/// over to that row, and the old worker goes. So it does when a worker that we know nothing of may exist under the old name:
+/// nobody would look for it there any longer.
+pub async fn rename(tx: &Tx, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+    let name = wanted.desired.friendly_name.as_str();
+    let taken = Sql::new(
+        "DELETE FROM worker WHERE account_id = ? AND name_fold = ? AND (user_id IS NULL OR user_id <> ?) \
+         AND desired IS NULL AND due_at IS NULL AND lease_owner IS NULL",
+    )
+    .bind(wanted.account.to_string())
+    .bind(fold(name))
+    .bind(wanted.user.to_string());
+    tx.run(taken).await?;
+    let renamed = Sql::new(
+        "UPDATE worker SET name = ?, name_fold = ? WHERE account_id = ? AND user_id = ? AND desired IS NOT NULL \
+         AND footprint NOT LIKE '%\"creations\":[%' \
+         AND (sid IS NOT NULL OR (lease_owner IS NULL AND unsure = 0 AND superseded = '')) \
+         AND NOT EXISTS (SELECT 1 FROM worker other WHERE other.account_id = ? AND other.name_fold = ?)",
+    )
+    .bind(name)
+    .bind(fold(name))
+    .bind(wanted.account.to_string())
+    .bind(wanted.user.to_string())
+    .bind(wanted.account.to_string())
+    .bind(fold(name));
+    if tx.run(renamed).await? == 0 {
+        let mut change = tx.change();
+        change.unwant_worker(wanted.account, wanted.user, wanted.event);
+        tx.apply(change).await?;
+    }
+    let mut change = tx.change();
+    change.want_worker(wanted)?;
+    tx.apply(change).await
+}
+
+/// A row, as the reconciler works on it.
+#[derive(Clone, Debug)]
+pub struct WorkerRow {
+    /// The row's id.
+    pub id: WorkerId,
+    /// The account.
+    pub account: AccountId,
+    /// Whose worker it is.
+    pub user: Option<UserId>,
+    /// The worker's name.
+    pub name: String,
+    /// The SID of the worker that is ours.
+    pub sid: Option<String>,
+    /// The worker as it should be; none: there should be none.
+    pub desired: Option<DesiredWorker>,
+    /// Counts the changes of `desired`.
+    pub desired_version: i64,
+    /// When `desired` changed last.
+    pub desired_at: Timestamp,
+    /// What we wrote or may have written (JSON).
+    pub footprint: String,
+    /// Desired workers that were replaced while somebody may have been writing them.
+    pub superseded: Vec<DesiredWorker>,
+    /// The version that was last brought about.
+    pub applied_version: Option<i64>,
+    /// Whether an earlier attempt may have had effects that are not recorded.
+    pub unsure: bool,
+    /// The state, for people.
+    pub state: String,
+    /// Failed attempts at this version.
+    pub attempts: i64,
+    /// When there is work to do.
+    pub due_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When the worker last became as desired.
+    pub in_step_at: Option<Timestamp>,
+    /// When the worker was last found to be gone.
+    pub removed_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "id, account_id, user_id, name, sid, desired, desired_version, desired_at, footprint, superseded, \
+    applied_version, unsure, state, attempts, due_at, last_error, in_step_at, removed_at, lane";
+
+/// What to claim.
+#[derive(Clone, Debug)]
+pub struct Claim<'a> {
+    /// The name of the lease.
+    pub lease: &'a str,
+    /// How long it lasts.
+    pub lease_for: Duration,
+    /// Whether only workers that are to go are wanted.
+    pub leavers_only: bool,
+    /// How many at most.
+    pub limit: usize,
+    /// Accounts whose rows are left alone.
+    pub except: &'a [AccountId],
+}
+
+impl Claim<'_> {
+    fn condition(&self, now: &str) -> Sql {
+        let mut sql = Sql::new(format!(
+            "due_at IS NOT NULL AND due_at <= {now} AND lane <= ? AND (lease_owner IS NULL OR lease_until <= {now})"
+        ))
+        .bind(i64::from(!self.leavers_only));
+        if !self.except.is_empty() {
+            let mut except = Sql::new(format!(" AND account_id NOT IN ({})", marks(self.except.len())));
+            for account in self.except {
+                except = except.bind(account.to_string());
+            }
+            sql.push(except);
+        }
+        sql
+    }
+}
+
+/// Whether there is anything to claim; costs no transaction.
+pub async fn any_due(session: &Session, claim: &Claim<'_>) -> Result<bool, StoreError> {
+    let mut sql = Sql::new("SELECT 1 AS one FROM worker WHERE ");
+    sql.push(claim.condition(session.database_now()));
+    sql.push_str(" LIMIT 1");
+    Ok(session.one(sql).await?.is_some())
+}
+
+/// Takes due rows that nobody holds, leavers first, then those that are due longest.
+pub async fn claim(tx: &Tx, claim: &Claim<'_>) -> Result<Vec<WorkerRow>, StoreError> {
+    let now = tx.database_now();
+    let mut sql = Sql::new(format!(
+        "UPDATE worker SET unsure = CASE WHEN lease_owner IS NOT NULL THEN 1 ELSE unsure END, lease_owner = ?, lease_until = {now} + ? \
+         WHERE id IN (SELECT id FROM worker WHERE "
+    ))
+    .bind(claim.lease)
+    .bind(millis(claim.lease_for));
+    sql.push(claim.condition(now));
+    sql.push_str(" ORDER BY lane, due_at, id LIMIT ?");
+    sql = sql.bind(i64::try_from(claim.limit).unwrap_or(i64::MAX));
+    sql.push_str(if tx.is_postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
+    sql.push_str(&format!(" RETURNING {COLUMNS}"));
+    let mut rows: Vec<(i64, WorkerRow)> = tx
+        .all_writing(sql)
+        .await?
+        .iter()
+        .map(|row| Ok((row.int("lane")?, read(row)?)))
+        .collect::<Result<_, StoreError>>()?;
+    rows.sort_by_key(|(lane, row)| (*lane, row.due_at, row.id));
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Prolongs a lease; false if it is not held any longer.
+pub async fn renew(tx: &Tx, worker: WorkerId, lease: &str, lease_for: Duration) -> Result<bool, StoreError> {
+    let now = tx.database_now();
+    let sql = Sql::new(format!("UPDATE worker SET lease_until = {now} + ? WHERE id = ? AND lease_owner = ?"))
+        .bind(millis(lease_for))
+        .bind(worker.to_string())
+        .bind(lease);
+    Ok(tx.run(sql).await? > 0)
+}
+
+/// How an attempt ended, or how far it has got.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    /// The row.
+    pub worker: WorkerId,
+    /// The lease under which it was claimed.
+    pub lease: &'a str,
+    /// The version that was worked on.
+    pub desired_version: i64,
+    /// What is known now (SID and footprint), unless nothing was learned.
+    pub known: Option<(Option<&'a str>, String)>,
+    /// Whether effects may be unrecorded, if that changed.
+    pub unsure: Option<bool>,
+    /// Whether the attempt is over.
+    pub ends: bool,
+    /// What follows, unless the desired worker changed meanwhile.
+    pub settled: Option<Settled<'a>>,
+}
+
+/// The state that an attempt leaves a row in.
+#[derive(Clone, Debug)]
+pub struct Settled<'a> {
+    /// The state.
+    pub state: &'a str,
+    /// Failed attempts.
+    pub attempts: u32,
+    /// When the row is due again, from now.
+    pub due_in: Option<Duration>,
+    /// Why it failed.
+    pub error: Option<&'a str>,
+    /// The column that notes the time, if the worker is as desired.
+    pub reached: Option<Reached>,
+}
+
+/// Which way a worker is as desired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It is there and in step.
+    InStep,
+    /// It is gone.
+    Removed,
+}
+
+/// Takes a report in. Some(version): the version desired now; none: the lease was lost, and nothing was stored.
+pub async fn record(tx: &Tx, report: &Report<'_>) -> Result<Option<i64>, StoreError> {
+    let now = tx.database_now();
+    // `id = id` carries the commas of what follows.
+    let mut sql = Sql::new("UPDATE worker SET id = id");
+    if let Some((sid, footprint)) = &report.known {
+        sql.push(Sql::new(", sid = ?, footprint = ?").bind(sid.map(str::to_owned)).bind(footprint.as_str()));
+    }
+    if let Some(unsure) = report.unsure {
+        sql.push(Sql::new(", unsure = ?").bind(i64::from(unsure)));
+    }
+    if report.ends {
+        sql.push_str(", lease_owner = NULL, lease_until = NULL");
+    }
+    if let Some(settled) = &report.settled {
+        let version = report.desired_version;
+        let mut unless_changed = |column: &str, value: Sql| {
+            sql.push(Sql::new(format!(", {column} = CASE WHEN desired_version = ? THEN ")).bind(version));
+            sql.push(value);
+            sql.push_str(&format!(" ELSE {column} END"));
+        };
+        unless_changed("state", Sql::new("?").bind(settled.state));
+        unless_changed("attempts", Sql::new("CAST(? AS bigint)").bind(i64::from(settled.attempts)));
+        let due =
+            settled.due_in.map_or_else(|| Sql::new("NULL"), |wait| Sql::new(format!("{now} + ?")).bind(millis(wait)));
+        unless_changed("due_at", due);
+        unless_changed("last_error", Sql::new("?").bind(settled.error.map(str::to_owned)));
+        unless_changed("superseded", Sql::new("''"));
+        match settled.reached {
+            Some(Reached::InStep) => unless_changed("in_step_at", Sql::new(now)),
+            Some(Reached::Removed) => unless_changed("removed_at", Sql::new(now)),
+            None => {}
+        }
+        if settled.reached.is_some() {
+            unless_changed("applied_version", Sql::new("desired_version"));
+        }
+    }
+    sql.push(
+        Sql::new(" WHERE id = ? AND lease_owner = ? RETURNING desired_version")
+            .bind(report.worker.to_string())
+            .bind(report.lease),
+    );
+    tx.all_writing(sql).await?.first().map(|row| row.int("desired_version")).transpose()
+}
+
+/// The row of a user's worker: of several (after a rename), the one that was desired last.
+pub async fn of_user(session: &Session, account: AccountId, user: UserId) -> Result<Option<WorkerRow>, StoreError> {
+    let sql = Sql::new(format!(
+        "SELECT {COLUMNS} FROM worker WHERE account_id = ? AND user_id = ? ORDER BY (desired IS NULL), desired_at DESC LIMIT 1"
+    ))
+    .bind(account.to_string())
+    .bind(user.to_string());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// The row of an account whose worker has this SID.
+pub async fn holder(session: &Session, account: AccountId, sid: &str) -> Result<Option<WorkerId>, StoreError> {
+    let sql = Sql::new("SELECT id FROM worker WHERE account_id = ? AND sid = ?").bind(account.to_string()).bind(sid);
+    session.one(sql).await?.map(|row| row.parsed("worker", "id")).transpose()
+}
+
+/// All rows of an account after one of them, in the order of ids.
+pub async fn page(
+    session: &Session,
+    account: AccountId,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<WorkerRow>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM worker WHERE account_id = ? AND id > ? ORDER BY id LIMIT ?"))
+        .bind(account.to_string())
+        .bind(after)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    session.all(sql).await?.iter().map(read).collect()
+}
+
+/// What waits to be brought about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Workers that are to go.
+    pub leavers: u64,
+    /// Workers that are to be made or changed.
+    pub others: u64,
+}
+
+/// How many rows of an account are not as desired.
+pub async fn backlog(session: &Session, account: AccountId) -> Result<Backlog, StoreError> {
+    let sql = Sql::new(
+        "SELECT lane, COUNT(*) AS n FROM worker WHERE account_id = ? AND due_at IS NOT NULL \
+         AND (applied_version IS NULL OR applied_version <> desired_version) GROUP BY lane",
+    )
+    .bind(account.to_string());
+    let mut backlog = Backlog::default();
+    for row in session.all(sql).await? {
+        let n = row.int("n")?.unsigned_abs();
+        if row.int("lane")? == 0 { backlog.leavers = n } else { backlog.others = n }
+    }
+    Ok(backlog)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+fn read(row: &sea_orm::QueryResult) -> Result<WorkerRow, StoreError> {
+    let time = |column| Ok::<_, StoreError>(row.int_opt(column)?.map(Timestamp::from_millis));
+    let superseded = row.text("superseded")?;
+    Ok(WorkerRow {
+        id: row.parsed("worker", "id")?,
+        account: row.parsed("worker", "account_id")?,
+        user: row.parsed_opt("worker", "user_id")?,
+        name: row.text("name")?,
+        sid: row.text_opt("sid")?,
+        desired: row.json_opt("worker", "desired")?,
+        desired_version: row.int("desired_version")?,
+        desired_at: Timestamp::from_millis(row.int("desired_at")?),
+        footprint: row.text("footprint")?,
+        superseded: superseded
+            .lines()
+            .map(|line| super::row::from_json("worker", "superseded", line))
+            .collect::<Result<_, _>>()?,
+        applied_version: row.int_opt("applied_version")?,
+        unsure: row.int("unsure")? == 1,
+        state: row.text("state")?,
+        attempts: row.int("attempts")?,
+        due_at: time("due_at")?,
+        last_error: row.text_opt("last_error")?,
+        in_step_at: time("in_step_at")?,
+        removed_at: time("removed_at")?,
+    })
+}

@@ -1,0 +1,222 @@
+//! How writes reach the database.
+//!
+//! SQLite has one writer: a task takes the jobs that wait, runs them in one IMMEDIATE transaction, commits, then
+//! answers all of them (group commit). A batch in which a job failed after writing is rolled back, and its jobs run
+//! one by one. On PostgreSQL each job has a transaction of its own on a pooled connection.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::StoreError;
+use super::session::Tx;
+use super::sql::Sql;
+
+/// How many jobs may wait for the writer of SQLite before callers wait to hand theirs in.
+const QUEUE: usize = 1024;
+/// How many jobs share one commit at most.
+const BATCH: usize = 64;
+/// How often a transaction is repeated that the database gave up on for others' sake.
+const REPEATS: usize = 5;
+/// The advisory lock of PostgreSQL that orders changes of rules against changes of people.
+const CONFIGURATION_LOCK: i64 = 0x0052_6f6c_6c63_616c;
+
+/// What a job is about, which decides what it excludes on PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// People and groups: many at a time.
+    People,
+    /// Configuration that access is computed from: alone, so that no change of a person is computed by rules that
+    /// have been replaced meanwhile.
+    Configuration,
+    /// Bookkeeping of the reconciler, which computes no access.
+    Bookkeeping,
+}
+
+type Run = Box<dyn for<'t> FnMut(&'t Tx) -> BoxFuture<'t, Result<(), ()>> + Send>;
+
+/// A job in the queue: it keeps its own outcome, and tells it only when `done` is called.
+pub(super) struct Job {
+    run: Run,
+    done: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Writer {
+    Queue(mpsc::Sender<Job>),
+    Pool(DatabaseConnection),
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+impl Writer {
+    /// A writer for SQLite on its own connection. The task ends when the last handle is dropped.
+    pub(super) fn queue(connection: DatabaseConnection) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(serve(connection, receiver));
+        Self::Queue(sender)
+    }
+
+    pub(super) async fn write<T, E, F>(&self, kind: Kind, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        match self {
+            Self::Queue(queue) => enqueue(queue, job).await,
+            Self::Pool(pool) => in_own_transaction(pool, kind, &job).await,
+        }
+    }
+}
+
+async fn enqueue<T, E, F>(queue: &mpsc::Sender<Job>, job: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+{
+    let (answer, answered) = oneshot::channel::<Result<T, E>>();
+    let outcome: Arc<std::sync::Mutex<Option<Result<T, E>>>> = Arc::default();
+    let job = Arc::new(job);
+    let slot = Arc::clone(&outcome);
+    let run: Run = Box::new(move |tx| {
+        let (job, slot) = (Arc::clone(&job), Arc::clone(&slot));
+        Box::pin(async move {
+            let result = job(tx).await;
+            let verdict = result.as_ref().map(|_| ()).map_err(|_| ());
+            *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+            verdict
+        })
+    });
+    let done = Box::new(move |committed: Result<(), StoreError>| {
+        let result = match committed {
+            Ok(()) => outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take(),
+            Err(error) => Some(Err(error.into())),
+        };
+        if let Some(result) = result {
+            // A caller that went away (a closed connection) needs no answer: what it asked for is committed.
+            drop(answer.send(result));
+        }
+    });
+    if queue.send(Job { run, done }).await.is_err() {
+        return Err(gone().into());
+    }
+    answered.await.unwrap_or_else(|_| Err(gone().into()))
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable(DbErr::Custom("the writer has stopped".to_owned()))
+}
+
+async fn serve(connection: DatabaseConnection, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        let batch = std::mem::take(&mut jobs);
+        if let Some(left) = together(&connection, batch).await {
+            for job in left {
+                alone(&connection, job).await;
+            }
+        }
+    }
+    if let Err(error) = connection.close().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the database did not close cleanly");
+    }
+}
+
+/// Runs all jobs in one transaction and answers them; gives them back unanswered if they must run alone.
+async fn together(connection: &DatabaseConnection, mut jobs: Vec<Job>) -> Option<Vec<Job>> {
+    let Ok(tx) = begin_immediate(connection).await else { return Some(jobs) };
+    for job in &mut jobs {
+        let failed = (job.run)(&tx).await.is_err();
+        // A job that failed before it wrote has had no effect: its answer stands, and the others go on.
+        if tx.take_wrote() && failed {
+            roll_back(tx).await;
+            return Some(jobs);
+        }
+    }
+    if let Err(error) = tx.commit().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            jobs = jobs.len(),
+            "a commit failed; its jobs run one by one"
+        );
+        return Some(jobs);
+    }
+    for job in jobs {
+        (job.done)(Ok(()));
+    }
+    None
+}
+
+async fn alone(connection: &DatabaseConnection, mut job: Job) {
+    let outcome = async {
+        let tx = begin_immediate(connection).await?;
+        if (job.run)(&tx).await.is_err() {
+            roll_back(tx).await;
+            return Ok(());
+        }
+        tx.commit().await
+    };
+    let outcome = outcome.await;
+    (job.done)(outcome);
+}
+
+async fn begin_immediate(connection: &DatabaseConnection) -> Result<Tx, StoreError> {
+    let options =
+        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+    let mut tx = Tx::new(connection.begin_with_options(options).await?, connection.get_database_backend());
+    tx.read_epoch().await?;
+    Ok(tx)
+}
+
+async fn roll_back(tx: Tx) {
+    if let Err(error) = tx.rollback().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "a rollback failed");
+    }
+}
+
+async fn in_own_transaction<T, E, F>(pool: &DatabaseConnection, kind: Kind, job: &F) -> Result<T, E>
+where
+    E: From<StoreError>,
+    F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>>,
+{
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let tx = begin_locked(pool, kind).await?;
+        match job(&tx).await {
+            Ok(value) => match tx.commit().await {
+                Ok(()) => return Ok(value),
+                Err(error) if tries < REPEATS && error.is_worth_repeating() => {}
+                Err(error) => return Err(error.into()),
+            },
+            Err(error) => {
+                let again = tx.gave_up() && tries < REPEATS;
+                roll_back(tx).await;
+                if !again {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+async fn begin_locked(pool: &DatabaseConnection, kind: Kind) -> Result<Tx, StoreError> {
+    let mut tx = Tx::new(pool.begin_with_options(TransactionOptions::default()).await?, pool.get_database_backend());
+    let lock = match kind {
+        Kind::People => "SELECT pg_advisory_xact_lock_shared(?)",
+        Kind::Configuration => "SELECT pg_advisory_xact_lock(?)",
+        Kind::Bookkeeping => return Ok(tx),
+    };
+    // The epoch is read by a later statement than the lock: a statement sees what was committed when it began.
+    tx.one(Sql::new(lock).bind(CONFIGURATION_LOCK)).await?;
+    tx.read_epoch().await?;
+    Ok(tx)
+}
