@@ -10,6 +10,8 @@ pub mod config;
 pub mod domain;
 /// The one outbound HTTP client.
 pub mod net;
+/// Brings the workers at TaskRouter in step.
+pub mod reconcile;
 /// The SCIM engine: pure.
 pub mod scim;
 /// The database.

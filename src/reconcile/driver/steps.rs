@@ -1,0 +1,202 @@
+//! What the driver does with each event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use super::queue::Ticket;
+use super::recorder::Acknowledged;
+use super::{ClaimAnswer, Driver, attempt};
+use crate::base::AccountId;
+use crate::reconcile::desired_store::{ClaimRequest, Claimed, Lanes, LeaseId, Outcome, Recorded};
+use crate::reconcile::execute::Finished;
+use crate::reconcile::lease::LeaseClock;
+
+/// Due times closer together than this are looked at together.
+const HINT_GRAIN: Duration = Duration::from_millis(20);
+
+impl Driver {
+    /// Fills the free places, leavers first.
+    pub(super) fn begin_attempts(&mut self) {
+        loop {
+            let running = self.running.len();
+            let next = if running < self.settings.concurrency {
+                self.queue.pop()
+            } else if running < self.settings.concurrency + self.settings.leaver_reserve {
+                self.queue.pop_leaver()
+            } else {
+                None
+            };
+            let Some(ticket) = next else { return };
+            if ticket.lost.is_cancelled() {
+                continue;
+            }
+            if self.is_closed(&ticket.claimed) {
+                self.give_back(&ticket.claimed);
+                continue;
+            }
+            let facts = Arc::clone(self.facts.entry(ticket.claimed.account).or_default());
+            let attempt = attempt::make(
+                self.ports.clone(),
+                Arc::clone(&self.settings),
+                facts,
+                self.reports.clone(),
+                ticket.clone(),
+            );
+            let id = self.running.spawn(attempt).id();
+            self.tickets.insert(id, ticket);
+        }
+    }
+
+    /// Claims what fits, if there may be something: everything after a wake-up, more after a full answer, and leavers even
+    /// when the queue is full.
+    pub(super) fn claim_if_wanted(&mut self) {
+        if self.claiming.is_some() {
+            return;
+        }
+        let target = self.settings.concurrency + self.settings.claim_ahead;
+        let room = target.saturating_sub(self.queue.len() + self.running.len());
+        // Not for each place that gets free: a claim costs the same for one row as for many.
+        let worthwhile = room >= self.settings.claim_ahead.div_ceil(2);
+        let leaver_room = target.saturating_sub(self.queue.leavers());
+        let (lanes, limit) = match (self.woken, self.more) {
+            (true, _) if room > 0 => (Lanes::All, room),
+            (true, _) if leaver_room > 0 => (Lanes::Leavers, leaver_room),
+            (false, true) if worthwhile => (Lanes::All, room),
+            _ => return,
+        };
+        if lanes == Lanes::Leavers {
+            self.more = true;
+        }
+        self.woken = false;
+        self.last_look = Instant::now();
+        let request = ClaimRequest {
+            lease: LeaseId(self.ports.ambient.id::<Uuid>().to_string()),
+            lease_for: self.settings.lease,
+            lanes,
+            limit,
+            except: self.closed_accounts(),
+        };
+        let store = Arc::clone(&self.ports.store);
+        let asked = self.last_look;
+        let claim = async move { ClaimAnswer { lanes, limit, asked, rows: store.claim(&request).await } };
+        self.claiming = Some(AbortOnDropHandle::new(tokio::spawn(claim)));
+    }
+
+    pub(super) fn claimed(&mut self, answer: Result<ClaimAnswer, JoinError>) {
+        let ClaimAnswer { lanes, limit, asked, rows } = match answer {
+            Ok(answer) => answer,
+            Err(error) => return tracing::error!(%error, "claiming broke"),
+        };
+        let rows = match rows {
+            Ok(rows) => rows,
+            // The next look is the retry: a store that is down is asked twice a second, not in a loop.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                return tracing::warn!(error, "desired workers could not be claimed");
+            }
+        };
+        if lanes == Lanes::All {
+            self.more = rows.len() >= limit;
+        }
+        let clock = Arc::new(LeaseClock::new(asked, self.settings.lease));
+        for claimed in rows {
+            let ticket = Ticket { claimed, lease: Arc::clone(&clock), lost: CancellationToken::new() };
+            self.held.take(&ticket);
+            self.queue.push(ticket);
+        }
+        if *self.paused.borrow() {
+            self.give_back_queue();
+        }
+    }
+
+    pub(super) fn attempted(&mut self, id: tokio::task::Id, claimed: &Claimed, finished: Finished) {
+        self.tickets.remove(&id);
+        if finished.unauthorized && !self.is_closed(claimed) {
+            let account = claimed.account;
+            let pause = self.settings.unauthorized_pause;
+            tracing::error!(%account, ?pause, "TaskRouter refuses the credentials of this account");
+            self.closed.insert(account, Instant::now() + pause);
+        }
+        self.report(claimed, finished.outcome);
+    }
+
+    /// An attempt that panicked may have written anything: like a crash, only that it is known at once.
+    pub(super) fn attempt_broke(&mut self, error: &JoinError) {
+        let Some(Ticket { claimed, .. }) = self.tickets.remove(&error.id()) else { return };
+        tracing::error!(worker = %claimed.worker, %error, "an attempt broke");
+        let attempts = claimed.attempts.saturating_add(1);
+        let mut known = claimed.known.clone();
+        if let Some(desired) = &claimed.desired {
+            known.widen(desired);
+        }
+        let outcome = Outcome::Retry {
+            known,
+            unsure: true,
+            attempts,
+            after: self.settings.execute.backoff.wait(&self.ports.ambient, attempts, None),
+            error: "internal error, see the log".to_owned(),
+        };
+        self.report(&claimed, outcome);
+    }
+
+    pub(super) fn acknowledged(&mut self, ack: &Acknowledged) {
+        match (ack.recorded, ack.due_in) {
+            (Recorded::Superseded, _) => self.woken = true,
+            (Recorded::Stored, Some(wait)) => self.expect(Instant::now() + wait),
+            (Recorded::Stored | Recorded::LeaseLost, _) => {}
+        }
+    }
+
+    /// When to look again without being woken.
+    pub(super) fn next_tick(&self) -> Instant {
+        // Whoever is woken already and cannot look yet (no room, or paused) gains nothing by a tick.
+        let regular = if self.woken { Instant::now() } else { self.last_look } + self.settings.poll;
+        self.hints.first().map_or(regular, |hint| regular.min(*hint))
+    }
+
+    pub(super) fn ticked(&mut self) {
+        self.woken = true;
+        self.hints = self.hints.split_off(&(Instant::now() + Duration::from_nanos(1)));
+    }
+
+    pub(super) fn give_back_queue(&mut self) {
+        while let Some(ticket) = self.queue.pop() {
+            self.give_back(&ticket.claimed);
+        }
+        self.woken = true;
+    }
+
+    fn give_back(&mut self, claimed: &Claimed) {
+        self.report(claimed, Outcome::Released);
+    }
+
+    fn report(&mut self, claimed: &Claimed, outcome: Outcome) {
+        if self.reports.send(attempt::report(claimed, outcome)).is_err() {
+            tracing::error!(worker = %claimed.worker, "a report cannot be stored any longer");
+        }
+    }
+
+    /// Notes that a row becomes due; rounded up, so that many retries do not mean many looks.
+    fn expect(&mut self, due: Instant) {
+        let grain = HINT_GRAIN.as_nanos();
+        let steps = due.saturating_duration_since(self.epoch).as_nanos().div_ceil(grain);
+        let rounded = u64::try_from(steps.saturating_mul(grain)).unwrap_or(u64::MAX);
+        self.hints.insert(self.epoch + Duration::from_nanos(rounded));
+    }
+
+    fn is_closed(&self, claimed: &Claimed) -> bool {
+        self.closed.get(&claimed.account).is_some_and(|until| *until > Instant::now())
+    }
+
+    fn closed_accounts(&mut self) -> Vec<AccountId> {
+        let now = Instant::now();
+        self.closed.retain(|_, until| *until > now);
+        self.closed.keys().copied().collect()
+    }
+}
