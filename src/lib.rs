@@ -14,9 +14,13 @@ pub mod net;
 pub mod reconcile;
 /// The SCIM engine: pure.
 pub mod scim;
+/// Use cases.
+pub mod service;
 /// The database.
 pub mod store;
 /// TaskRouter: the port, Twilio's client, the stand-in.
 pub mod taskrouter;
 /// Logs.
 pub mod telemetry;
+/// The HTTP server.
+pub mod web;

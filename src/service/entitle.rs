@@ -1,0 +1,63 @@
+//! From a person to what follows: role, access with its reasons, and the worker that should exist.
+
+use serde_json::{Map, Value, json};
+
+use crate::access::{Access, ConnectionGrants, RuleSet, desired_worker, evaluate};
+use crate::base::UserId;
+use crate::domain::{DesiredWorker, Role, UserStatus};
+use crate::store::users::UserGroup;
+
+/// What follows from the rules for one person.
+#[derive(Debug)]
+pub(super) struct Entitled {
+    pub(super) role: Option<Role>,
+    /// The outcome with its reasons, to be stored; none when the rules were not asked.
+    pub(super) access: Option<String>,
+    pub(super) desired: Option<DesiredWorker>,
+}
+
+/// Computes what a person has now. Only active people have anything.
+pub(super) fn entitle(
+    rules: &RuleSet,
+    grants: ConnectionGrants,
+    status: UserStatus,
+    user: UserId,
+    attributes: &Map<String, Value>,
+    groups: &[UserGroup],
+) -> Entitled {
+    if !status.may_have_access() {
+        return Entitled { role: None, access: None, desired: None };
+    }
+    let mut subject = attributes.clone();
+    subject.insert("id".to_owned(), Value::String(user.to_string()));
+    if !groups.is_empty() {
+        subject.insert("groups".to_owned(), groups_value(groups));
+    }
+    let access = evaluate(rules, &subject, &grants);
+    let (desired, problem) = match desired_worker(attributes, &access) {
+        Ok(desired) => (desired, None),
+        Err(error) => {
+            // One person whose worker cannot be described must not stop the push that brought the others.
+            tracing::warn!(user = %user, error = &error as &dyn std::error::Error, "no worker can be made of this access");
+            (None, Some(error.to_string()))
+        }
+    };
+    Entitled { role: access.role, access: stored(&access, problem), desired }
+}
+
+fn stored(access: &Access, problem: Option<String>) -> Option<String> {
+    let mut value = serde_json::to_value(access).ok()?;
+    if let Some(problem) = problem {
+        value["problem"] = Value::String(problem);
+    }
+    Some(value.to_string())
+}
+
+/// The attribute `groups` (RFC 7643 §4.1.2).
+pub(super) fn groups_value(groups: &[UserGroup]) -> Value {
+    let one = |group: &UserGroup| {
+        let kind = if group.direct { "direct" } else { "indirect" };
+        json!({"value": group.group, "display": group.display_name, "type": kind})
+    };
+    Value::Array(groups.iter().map(one).collect())
+}

@@ -1,0 +1,24 @@
+//! Use cases: each a function that does one thing for a caller, whole or not at all.
+//!
+//! A change of people commits together with its audit event and the workers that follow from it; the reconciler is woken
+//! afterwards, and nobody waits for Twilio.
+
+pub mod accounts;
+mod cache;
+pub mod connections;
+mod core;
+mod entitle;
+mod error;
+pub mod groups;
+mod members;
+pub mod recompute;
+mod render;
+pub mod rules;
+pub mod tokens;
+pub mod users;
+
+pub use cache::Caller;
+pub use core::{Core, Wake};
+pub use error::ServiceError;
+pub use render::{GroupBody, Rendered};
+pub use users::IfMatch;

@@ -1,0 +1,201 @@
+//! Computing people's access anew: at once for few, in chunks for many.
+
+use std::collections::HashMap;
+
+use crate::access::{Access, RuleSet};
+use crate::base::{AccountId, EventId, UserId};
+use crate::domain::UserStatus;
+use crate::store::recomputes::{self, Recompute};
+use crate::store::users::{self, User, UserGroup};
+use crate::store::workers::Wanted;
+use crate::store::{Change, Tx, memberships};
+
+use super::core::{Core, Parts};
+use super::entitle::{Entitled, entitle};
+use super::error::ServiceError;
+
+/// Changes that touch up to this many people are computed in their own transaction.
+pub const AT_ONCE: usize = 500;
+/// People of one chunk.
+const CHUNK: u64 = 200;
+
+/// Computes these people's access, or records that it must be computed when they are too many for one transaction. What
+/// follows is added to `change`, which the caller writes.
+pub(super) async fn settle_or_defer(
+    tx: &Tx,
+    parts: &Parts,
+    account: AccountId,
+    mut users: Vec<UserId>,
+    event: EventId,
+    change: &mut Change,
+) -> Result<Deferred, ServiceError> {
+    users.sort();
+    users.dedup();
+    if users.len() <= AT_ONCE {
+        settle(tx, parts, account, &users, event, Only::Everybody, change).await?;
+        return Ok(Deferred(false));
+    }
+    change.insert_recompute(parts.ambient.id(), account, Some(&users), event, parts.ambient.now())?;
+    Ok(Deferred(true))
+}
+
+/// Whether people are left for the recomputation in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deferred(pub(super) bool);
+
+/// Whose outcome is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    /// Those who lose their worker: they come first.
+    Losers,
+    /// Everybody.
+    Everybody,
+}
+
+/// Computes these people's access and adds what differs to `change`; says for how many it did.
+async fn settle(
+    tx: &Tx,
+    parts: &Parts,
+    account: AccountId,
+    ids: &[UserId],
+    event: EventId,
+    only: Only,
+    change: &mut Change,
+) -> Result<u64, ServiceError> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let rules = parts.caches.rules(tx, account).await?;
+    let people = users::many_locked(tx, account, ids).await?;
+    let mut groups: HashMap<UserId, Vec<UserGroup>> = HashMap::new();
+    let members: Vec<UserId> = people.iter().filter(|(user, _)| user.in_groups).map(|(user, _)| user.id).collect();
+    if !members.is_empty() {
+        for group in users::groups_of(tx, &members).await? {
+            groups.entry(group.user).or_default().push(group);
+        }
+    }
+    let mut changed = 0;
+    for (user, had) in &people {
+        // Somebody who was deleted while a membership was on its way (PostgreSQL) is a member of nothing.
+        if user.status == UserStatus::Deleted && user.in_groups {
+            memberships::leave_all(tx, memberships::Member::User(user.id)).await?;
+        }
+        let groups = groups.get(&user.id).map_or(&[][..], Vec::as_slice);
+        let entitled = entitled(tx, parts, &rules, user, groups).await?;
+        let digest = entitled.desired.as_ref().map(crate::domain::DesiredWorker::digest);
+        if only == Only::Losers && (had.is_none() || digest.is_some()) {
+            continue;
+        }
+        if write(change, parts, user, &entitled, digest != *had, event)? {
+            changed += 1;
+        }
+    }
+    Ok(changed)
+}
+
+async fn entitled(
+    tx: &Tx,
+    parts: &Parts,
+    rules: &RuleSet,
+    user: &User,
+    groups: &[UserGroup],
+) -> Result<Entitled, ServiceError> {
+    let grants = parts.caches.grants(tx, user.account, user.connection).await?;
+    Ok(entitle(rules, grants, user.status, user.id, &user.attributes()?, groups))
+}
+
+fn write(
+    change: &mut Change,
+    parts: &Parts,
+    user: &User,
+    entitled: &Entitled,
+    worker_differs: bool,
+    event: EventId,
+) -> Result<bool, ServiceError> {
+    let access_differs = entitled.access != user.access || entitled.role != user.role;
+    if access_differs {
+        change.set_access(user.account, user.id, entitled.role, entitled.access.as_deref());
+    }
+    if worker_differs {
+        match &entitled.desired {
+            Some(desired) => {
+                let id = parts.ambient.id();
+                change.want_worker(&Wanted { id, account: user.account, user: user.id, desired, event })?;
+            }
+            None => change.unwant_worker(user.account, user.id, event),
+        }
+    }
+    Ok(access_differs || worker_differs)
+}
+
+/// How far a recomputation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Users whose computation this chunk finished.
+    pub looked_at: u64,
+    /// Users for whom something changed.
+    pub changed: u64,
+}
+
+impl Core {
+    /// Whether access is waiting to be recomputed.
+    pub async fn recomputes_pending(&self) -> Result<bool, ServiceError> {
+        Ok(recomputes::any(self.store.read()).await?)
+    }
+
+    /// Does one chunk of the recomputation that waits longest; none: nothing waits, or others are at it.
+    pub async fn recompute_chunk(&self) -> Result<Option<Progress>, ServiceError> {
+        if !recomputes::any(self.store.read()).await? {
+            return Ok(None);
+        }
+        let parts = self.parts();
+        let progress = self
+            .store
+            .write(move |tx| {
+                let parts = parts.clone();
+                Box::pin(async move {
+                    let Some(work) = recomputes::claim(tx).await? else { return Ok::<_, ServiceError>(None) };
+                    Ok(Some(chunk(tx, &parts, work).await?))
+                })
+            })
+            .await?;
+        self.wake_if(progress.is_some_and(|progress| progress.changed > 0));
+        Ok(progress)
+    }
+}
+
+async fn chunk(tx: &Tx, parts: &Parts, mut work: Recompute) -> Result<Progress, ServiceError> {
+    let ids = next(tx, &work).await?;
+    let only = if work.pass == 0 { Only::Losers } else { Only::Everybody };
+    let mut change = tx.change();
+    let changed = settle(tx, parts, work.account, &ids, work.event, only, &mut change).await?;
+    tx.apply(change).await?;
+    // The first pass looks at everybody whom the second will look at again.
+    let looked_at = if work.pass == 0 { 0 } else { u64::try_from(ids.len()).unwrap_or(u64::MAX) };
+    work.done += i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    if let Some(last) = ids.last() {
+        work.after_user = last.to_string();
+        recomputes::advance(tx, &work).await?;
+    } else if work.pass == 0 {
+        work.pass = 1;
+        work.after_user = String::new();
+        recomputes::advance(tx, &work).await?;
+    } else {
+        recomputes::finish(tx, &work).await?;
+    }
+    Ok(Progress { looked_at, changed })
+}
+
+async fn next(tx: &Tx, work: &Recompute) -> Result<Vec<UserId>, ServiceError> {
+    let Some(users) = &work.users else {
+        return Ok(users::ids_after(tx, work.account, &work.after_user, CHUNK).await?);
+    };
+    let start = users.partition_point(|user| user.to_string() <= work.after_user);
+    Ok(users.iter().skip(start).take(usize::try_from(CHUNK).unwrap_or(usize::MAX)).copied().collect())
+}
+
+/// The stored outcome of the rules for a user.
+#[must_use]
+pub fn stored_access(user: &User) -> Option<Access> {
+    serde_json::from_str(user.access.as_deref()?).ok()
+}

@@ -1,0 +1,50 @@
+//! The HTTP server: which path means what, who may ask, and how answers and errors look.
+//!
+//! Handlers read the request, call one use case and show its result.
+
+mod error;
+mod normalise;
+mod ops;
+mod request_id;
+mod scim;
+mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+
+pub use ops::Readiness;
+pub use server::{ServerSettings, serve};
+
+use crate::service::Core;
+
+/// What handlers have at hand.
+#[derive(Clone, Debug)]
+pub struct WebState {
+    /// The use cases.
+    pub core: Arc<Core>,
+    /// Whether requests will be served.
+    pub readiness: Readiness,
+    /// The largest body of a request, in bytes.
+    pub body_limit: usize,
+    /// How long a request may take from its first byte to its answer.
+    pub request_timeout: std::time::Duration,
+}
+
+/// The whole site. Paths are brought to one spelling before they are looked up.
+pub type Site = BoxCloneSyncService<Request, axum::response::Response, std::convert::Infallible>;
+
+/// Puts the site together.
+#[must_use]
+pub fn site(state: WebState) -> Site {
+    let router = Router::new()
+        .merge(ops::routes())
+        .merge(scim::routes(&state))
+        .fallback(error::no_such_page)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), request_id::trace))
+        .with_state(state);
+    BoxCloneSyncService::new(router.map_request(normalise::request))
+}

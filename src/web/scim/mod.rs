@@ -1,0 +1,134 @@
+//! The SCIM endpoints (RFC 7644 §3.2) under `/scim/v2`.
+//!
+//! Nothing here is reached without a token, not even an error about a path that does not exist.
+
+mod body;
+mod discovery;
+mod groups;
+mod query;
+mod users;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{any, get};
+use http::{HeaderValue, StatusCode, header};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::WebState;
+use super::error;
+use super::normalise::SCIM;
+use super::request_id::RequestId;
+use crate::scim::ScimError;
+use crate::scim::messages::MEDIA_TYPE;
+use crate::service::{Caller, ServiceError};
+
+pub(super) fn routes(state: &WebState) -> Router<WebState> {
+    let at = |path: &str| format!("{SCIM}{path}");
+    Router::new()
+        .route(&at("/Users"), get(users::list).post(users::create))
+        .route(&at("/Users/{id}"), get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
+        .route(&at("/Groups"), get(groups::list).post(groups::create))
+        .route(&at("/Groups/{id}"), get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .route(&at("/ServiceProviderConfig"), get(discovery::service_provider_config))
+        .route(&at("/ResourceTypes"), get(discovery::resource_types))
+        .route(&at("/ResourceTypes/{name}"), get(discovery::resource_type))
+        .route(&at("/Schemas"), get(discovery::schemas))
+        .route(&at("/Schemas/{id}"), get(discovery::schema))
+        .route("/scim", any(no_such_endpoint))
+        .route("/scim/{*rest}", any(no_such_endpoint))
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(state.clone(), guard))
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// Who asks, and within which time. Every request passes here before its path means anything.
+async fn guard(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId("".into()));
+    let answered = tokio::time::timeout(state.request_timeout, async {
+        let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match state.core.authenticate(authorization, id.0.clone()).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(error) => error::scim_service(error, &id.0),
+        }
+    });
+    answered.await.unwrap_or_else(|_| {
+        tracing::error!("a request took too long");
+        error::scim(&ScimError::unavailable("The request took too long. Try again."))
+    })
+}
+
+async fn no_such_endpoint() -> Response {
+    error::scim(&ScimError::not_found(
+        "There is no such SCIM endpoint. The base URL ends in /scim/v2, and has /Users, /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas below it.",
+    ))
+}
+
+async fn no_such_method() -> Response {
+    error::scim(&ScimError::method_not_allowed("This SCIM endpoint does not know the method of the request."))
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    // The panic hook has logged it, with the request that it belongs to.
+    error::scim(&ScimError::internal("the log of this moment"))
+}
+
+/// What a handler answers.
+type Answer = Result<Response, Failure>;
+
+/// A failure on its way to [`error`], with the request that it belongs to.
+struct Failure(ServiceError, std::sync::Arc<str>);
+
+impl axum::response::IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        error::scim_service(self.0, &self.1)
+    }
+}
+
+/// Lets a handler use `?` on what fails.
+trait For<T> {
+    fn caused_by(self, caller: &Caller) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<ServiceError>> For<T> for Result<T, E> {
+    fn caused_by(self, caller: &Caller) -> Result<T, Failure> {
+        self.map_err(|error| Failure(error.into(), caller.request.clone()))
+    }
+}
+
+/// An answer with SCIM content.
+fn answer(status: StatusCode, body: axum::body::Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    response
+}
+
+fn no_content() -> Response {
+    let mut response = Response::new(axum::body::Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// Names the version and the place.
+fn describe(response: &mut Response, version: i64, location: Option<&str>) {
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{version}\"")) {
+        headers.insert(header::ETAG, tag);
+    }
+    if let Some(Ok(location)) = location.map(HeaderValue::from_str) {
+        headers.insert(header::LOCATION, location);
+    }
+}
+
+/// The client has this version already (RFC 7644 §3.14).
+fn not_modified(version: i64) -> Response {
+    let mut response = Response::new(axum::body::Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    describe(&mut response, version, None);
+    response
+}
