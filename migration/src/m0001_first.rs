@@ -103,6 +103,8 @@ CREATE INDEX user_updated ON "user" (connection_id, updated_at) WHERE status <> 
 --
 [sqlite] CREATE VIRTUAL TABLE user_search USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'trigram', detail = none)
 --
+[sqlite] CREATE VIRTUAL TABLE user_search_terms USING fts5vocab ('user_search', 'row')
+--
 [postgres] CREATE EXTENSION IF NOT EXISTS pg_trgm
 --
 [postgres] CREATE INDEX user_search ON "user" USING gin (search_text gin_trgm_ops) WHERE status <> 'deleted'
@@ -269,6 +271,8 @@ DROP TABLE membership
 DROP TABLE "group"
 --
 DROP TABLE user_key
+--
+[sqlite] DROP TABLE user_search_terms
 --
 [sqlite] DROP TABLE user_search
 --

@@ -56,6 +56,8 @@ pub(super) trait Listed: Sized + Send {
     const KIND: &'static str;
     /// The table with its one-letter alias, and the condition of every list.
     const FROM: &'static str;
+    /// The table.
+    const TABLE: &'static str;
     /// What is selected.
     const COLUMNS: &'static str;
     /// The alias.
@@ -64,7 +66,7 @@ pub(super) trait Listed: Sized + Send {
     fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError>;
     fn id(&self) -> String;
     /// The condition of a filter, as far as SQL carries it.
-    fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Condition;
+    async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError>;
     /// The resources as the filter sees them.
     async fn resources(session: &Session, rows: &[Self], filter: &Bound)
     -> Result<Vec<Map<String, Value>>, StoreError>;
@@ -80,14 +82,14 @@ pub(super) async fn list<T: Listed>(
         let rows = if listing.page.limit == 0 {
             Vec::new()
         } else {
-            page::<T>(session, &base::<T>(listing, connection, None), false, listing.page).await?
+            page::<T>(session, &base::<T>(session, listing, connection, None), false, listing.page).await?
         };
         return Ok(Matches::Found { total, rows });
     };
-    let condition = T::condition(session, connection, filter);
+    let condition = T::condition(session, connection, filter).await?;
     let selective = condition.selective;
     let exact = condition.exact;
-    let from = base::<T>(listing, connection, Some(condition));
+    let from = base::<T>(session, listing, connection, Some(condition));
     if !exact {
         return checked::<T>(session, &from, filter, listing.page).await;
     }
@@ -104,14 +106,24 @@ pub(super) async fn list<T: Listed>(
 }
 
 /// `FROM … WHERE …`
-fn base<T: Listed>(listing: &Listing<'_>, connection: ConnectionId, condition: Option<Condition>) -> Sql {
-    // With a selective condition the index of that condition is wanted, not the one that gives the order of the page:
-    // SQLite leaves an index alone for a column that stands behind a plus.
-    let plus = if condition.as_ref().is_some_and(|c| c.selective && !c.postgres) { "+" } else { "" };
+fn base<T: Listed>(
+    session: &Session,
+    listing: &Listing<'_>,
+    connection: ConnectionId,
+    condition: Option<Condition>,
+) -> Sql {
     let alias = T::ALIAS;
-    let mut sql = Sql::new(format!("{} AND {alias}.account_id = ? AND {plus}{alias}.connection_id = ?", T::FROM))
-        .bind(listing.account.to_string())
-        .bind(connection.to_string());
+    let selective = condition.as_ref().is_some_and(|c| c.selective);
+    let mut sql = if selective {
+        // The index of the condition is wanted, which begins with the account where names are unique in it. SQLite leaves an
+        // index alone for a column that stands behind a plus.
+        let plus = if session.is_postgres() { "" } else { "+" };
+        Sql::new(format!("{} AND {alias}.account_id = ? AND {plus}{alias}.connection_id = ?", T::FROM))
+            .bind(listing.account.to_string())
+    } else {
+        Sql::new(format!("{} AND {alias}.connection_id = ?", T::FROM))
+    };
+    sql = sql.bind(connection.to_string());
     if let Some(condition) = condition.and_then(|c| c.sql) {
         sql.push_str(" AND ");
         sql.push(condition);
@@ -119,15 +131,15 @@ fn base<T: Listed>(listing: &Listing<'_>, connection: ConnectionId, condition: O
     sql
 }
 
+/// The ids of the page come first, from an index alone: what is passed over costs little then.
 async fn page<T: Listed>(session: &Session, from: &Sql, selective: bool, page: Page) -> Result<Vec<T>, StoreError> {
-    let order = match (selective, session.is_postgres()) {
-        (true, false) => format!("+{}.id", T::ALIAS),
-        _ => format!("{}.id", T::ALIAS),
-    };
-    let mut sql = Sql::new(format!("SELECT {} ", T::COLUMNS));
+    let alias = T::ALIAS;
+    let order = if selective && !session.is_postgres() { format!("+{alias}.id") } else { format!("{alias}.id") };
+    let mut sql =
+        Sql::new(format!("SELECT {} FROM {} {alias} WHERE {alias}.id IN (SELECT {alias}.id ", T::COLUMNS, T::TABLE));
     sql.push(from.clone());
     sql.push(
-        Sql::new(format!(" ORDER BY {order} LIMIT ? OFFSET ?"))
+        Sql::new(format!(" ORDER BY {order} LIMIT ? OFFSET ?) ORDER BY {alias}.id"))
             .bind(i64::try_from(page.limit).unwrap_or(i64::MAX))
             .bind(i64::try_from(page.offset).unwrap_or(i64::MAX)),
     );
@@ -198,10 +210,16 @@ fn with_common(
     mut document: Map<String, Value>,
     id: String,
     kind: &str,
-    created: Timestamp,
-    updated: Timestamp,
+    version: i64,
+    [created, updated]: [Timestamp; 2],
 ) -> Map<String, Value> {
     document.insert("id".to_owned(), Value::String(id));
-    document.insert("meta".to_owned(), json!({"resourceType": kind, "created": created, "lastModified": updated}));
+    let meta = json!({
+        "resourceType": kind,
+        "created": created,
+        "lastModified": updated,
+        "version": format!("W/\"{version}\""),
+    });
+    document.insert("meta".to_owned(), meta);
     document
 }

@@ -1,10 +1,17 @@
 //! What is kept beside a document so that people are found without reading every row.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use serde_json::{Map, Value};
 
 use crate::base::fold;
 use crate::scim::schema::ENTERPRISE_URN;
 
+use super::error::StoreError;
+use super::row::{RowExt as _, to_json};
+use super::session::Session;
 use super::sql::Sql;
 
 /// The columns and keys that are derived from a user's document.
@@ -72,23 +79,93 @@ fn keys(document: &Map<String, Value>, emails: &[&str]) -> Vec<(&'static str, St
     keys
 }
 
-/// A condition on `"user" u` that every row satisfies whose search text holds the folded needle, served by the trigram
-/// index; none when the needle is too short for a trigram. Rows must be checked again: trigrams say what may match.
-pub(super) fn may_contain(postgres: bool, needle: &str) -> Option<Sql> {
+/// How many trigrams of a needle are looked up together; each more only costs another walk through its list.
+const WALKED: usize = 3;
+
+/// The trigrams by which needles are looked for: the rarest ones of each.
+#[derive(Debug)]
+pub(super) struct Trigrams {
+    postgres: bool,
+    /// How many people have a trigram.
+    counts: HashMap<String, i64>,
+}
+
+impl Trigrams {
+    /// Finds out how rare the trigrams of these (folded) needles are. PostgreSQL weighs them by itself.
+    pub(super) async fn choose(session: &Session, needles: &[String]) -> Result<Self, StoreError> {
+        let postgres = session.is_postgres();
+        let wanted: BTreeSet<String> = needles.iter().flat_map(|needle| trigrams(needle)).collect();
+        if postgres || wanted.len() <= WALKED {
+            return Ok(Self { postgres, counts: HashMap::new() });
+        }
+        let mut counts = session.trigram_counts().known(&wanted);
+        let unknown: Vec<&String> = wanted.iter().filter(|trigram| !counts.contains_key(*trigram)).collect();
+        if !unknown.is_empty() {
+            let sql = Sql::new("SELECT t.value AS term, COALESCE((SELECT v.doc FROM user_search_terms v WHERE v.term = t.value), 0) AS doc FROM json_each(?) t")
+                .bind(to_json("user_search", &unknown)?);
+            for row in session.all(sql).await? {
+                let (term, doc) = (row.text("term")?, row.int("doc")?);
+                session.trigram_counts().remember(&term, doc);
+                counts.insert(term, doc);
+            }
+        }
+        Ok(Self { postgres, counts })
+    }
+
+    /// A condition on `"user" u` that every row satisfies whose search text holds the folded needle, served by the trigram
+    /// index; none when the needle is too short for a trigram. Rows must be checked again: trigrams say what may match.
+    pub(super) fn may_contain(&self, needle: &str) -> Option<Sql> {
+        let mut trigrams: Vec<String> = trigrams(needle).into_iter().collect();
+        if trigrams.is_empty() {
+            return None;
+        }
+        if self.postgres {
+            let pattern = format!("%{}%", escape_like(needle));
+            return Some(Sql::new("u.search_text LIKE ? ESCAPE '!'").bind(pattern));
+        }
+        trigrams.sort_by_key(|trigram| self.counts.get(trigram).copied().unwrap_or(0));
+        trigrams.truncate(WALKED);
+        let quoted: Vec<String> = trigrams.iter().map(|t| format!("\"{}\"", t.replace('"', "\"\""))).collect();
+        let sql = "u.seq IN (SELECT rowid FROM user_search WHERE user_search MATCH ?)";
+        Some(Sql::new(sql).bind(quoted.join(" AND ")))
+    }
+}
+
+/// The trigrams of a needle; none if it is shorter, or spans lines of the search text.
+fn trigrams(needle: &str) -> BTreeSet<String> {
+    if needle.contains('\n') {
+        return BTreeSet::new();
+    }
     let chars: Vec<char> = needle.chars().collect();
-    if chars.len() < 3 || needle.contains('\n') {
-        return None;
+    chars.windows(3).map(|window| window.iter().collect()).collect()
+}
+
+/// Counts of trigrams, remembered for a while: to rank them, an old count is as good as a new one.
+#[derive(Debug, Default)]
+pub(super) struct TrigramCounts(Mutex<HashMap<String, (i64, Instant)>>);
+
+/// How long a count is good enough.
+const REMEMBERED: Duration = Duration::from_mins(5);
+/// How many counts are remembered.
+const MOST: usize = 50_000;
+
+impl TrigramCounts {
+    fn known(&self, wanted: &BTreeSet<String>) -> HashMap<String, i64> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |trigram: &String| {
+            let (count, at) = counts.get(trigram)?;
+            (at.elapsed() < REMEMBERED).then(|| (trigram.clone(), *count))
+        };
+        wanted.iter().filter_map(fresh).collect()
     }
-    if postgres {
-        return Some(Sql::new("u.search_text LIKE ? ESCAPE '!'").bind(format!("%{}%", escape_like(needle))));
+
+    fn remember(&self, trigram: &str, count: i64) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= MOST {
+            counts.clear();
+        }
+        counts.insert(trigram.to_owned(), (count, Instant::now()));
     }
-    let mut trigrams: Vec<String> = chars.windows(3).map(|w| w.iter().collect()).collect();
-    trigrams.sort();
-    trigrams.dedup();
-    // Three trigrams are enough to narrow a search; each more only costs another walk through its list.
-    let step = trigrams.len().div_ceil(3);
-    let query: Vec<String> = trigrams.iter().step_by(step).map(|t| format!("\"{}\"", t.replace('"', "\"\""))).collect();
-    Some(Sql::new("u.seq IN (SELECT rowid FROM user_search WHERE user_search MATCH ?)").bind(query.join(" AND ")))
 }
 
 /// Escapes the wildcards of LIKE with `!`.
@@ -123,7 +200,18 @@ mod tests {
     #[test]
     fn s36_wildcards_are_data() {
         assert_eq!(escape_like("50%_!"), "50!%!_!!");
-        assert!(may_contain(false, "ab").is_none());
-        assert!(may_contain(false, "a\"b").is_some());
+        let trigrams = Trigrams { postgres: false, counts: HashMap::new() };
+        assert!(trigrams.may_contain("ab").is_none());
+        assert!(trigrams.may_contain("a\nbcd").is_none());
+        assert!(trigrams.may_contain("a\"b").is_some());
+    }
+
+    #[test]
+    fn the_rarest_trigrams_are_looked_up() {
+        let counts = [("nam", 9), ("ame", 9), ("me ", 9), ("e 7", 1), (" 77", 1)];
+        let counts = counts.into_iter().map(|(t, n)| (t.to_owned(), n)).collect();
+        let statement = Trigrams { postgres: false, counts }.may_contain("name 77").unwrap();
+        let bound = format!("{statement:?}");
+        assert!(bound.contains("e 7") && bound.contains(" 77"), "{bound}");
     }
 }

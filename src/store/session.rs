@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult};
 
 use super::error::StoreError;
+use super::search::TrigramCounts;
 use super::sql::{Batch, Sql};
 
 /// A place to read from.
@@ -15,6 +16,7 @@ pub struct Session {
     backend: DbBackend,
     epoch: i64,
     gave_up: AtomicBool,
+    trigram_counts: TrigramCounts,
 }
 
 #[derive(Debug)]
@@ -26,7 +28,17 @@ enum Link {
 impl Session {
     pub(super) fn reading(pool: DatabaseConnection) -> Self {
         let backend = pool.get_database_backend();
-        Self { link: Link::Pool(pool), backend, epoch: 0, gave_up: AtomicBool::new(false) }
+        Self {
+            link: Link::Pool(pool),
+            backend,
+            epoch: 0,
+            gave_up: AtomicBool::new(false),
+            trigram_counts: TrigramCounts::default(),
+        }
+    }
+
+    pub(super) fn trigram_counts(&self) -> &TrigramCounts {
+        &self.trigram_counts
     }
 
     pub(super) fn is_postgres(&self) -> bool {
@@ -89,6 +101,7 @@ impl Tx {
                 backend,
                 epoch: 0,
                 gave_up: AtomicBool::new(false),
+                trigram_counts: TrigramCounts::default(),
             },
             wrote: AtomicBool::new(false),
         }

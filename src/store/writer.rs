@@ -4,8 +4,10 @@
 //! answers all of them (group commit). A batch in which a job failed after writing is rolled back, and its jobs run
 //! one by one. On PostgreSQL each job has a transaction of its own on a pooled connection.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use tokio::sync::{mpsc, oneshot};
@@ -130,13 +132,30 @@ async fn serve(connection: DatabaseConnection, mut queue: mpsc::Receiver<Job>) {
     }
 }
 
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Done,
+    Failed,
+    /// It has no answer. The writer lives on: a fault in one change must not stop all others.
+    Panicked,
+}
+
+async fn run(job: &mut Job, tx: &Tx) -> Ended {
+    match AssertUnwindSafe((job.run)(tx)).catch_unwind().await {
+        Ok(Ok(())) => Ended::Done,
+        Ok(Err(())) => Ended::Failed,
+        Err(_) => Ended::Panicked,
+    }
+}
+
 /// Runs all jobs in one transaction and answers them; gives them back unanswered if they must run alone.
 async fn together(connection: &DatabaseConnection, mut jobs: Vec<Job>) -> Option<Vec<Job>> {
     let Ok(tx) = begin_immediate(connection).await else { return Some(jobs) };
     for job in &mut jobs {
-        let failed = (job.run)(&tx).await.is_err();
+        let ended = run(job, &tx).await;
         // A job that failed before it wrote has had no effect: its answer stands, and the others go on.
-        if tx.take_wrote() && failed {
+        if (tx.take_wrote() && ended != Ended::Done) || ended == Ended::Panicked {
             roll_back(tx).await;
             return Some(jobs);
         }
@@ -158,11 +177,13 @@ async fn together(connection: &DatabaseConnection, mut jobs: Vec<Job>) -> Option
 async fn alone(connection: &DatabaseConnection, mut job: Job) {
     let outcome = async {
         let tx = begin_immediate(connection).await?;
-        if (job.run)(&tx).await.is_err() {
-            roll_back(tx).await;
-            return Ok(());
+        match run(&mut job, &tx).await {
+            Ended::Done => return tx.commit().await,
+            Ended::Failed => {}
+            Ended::Panicked => tracing::error!("a write panicked; it was rolled back"),
         }
-        tx.commit().await
+        roll_back(tx).await;
+        Ok(())
     };
     let outcome = outcome.await;
     (job.done)(outcome);

@@ -16,44 +16,41 @@ pub(in crate::store) struct Condition {
     pub(in crate::store) exact: bool,
     /// Whether an index finds the few rows that satisfy it.
     pub(in crate::store) selective: bool,
-    pub(in crate::store) postgres: bool,
 }
 
 impl Condition {
     /// Nothing that SQL could say.
-    pub(super) fn any(postgres: bool) -> Self {
-        Self { sql: None, exact: false, selective: false, postgres }
+    pub(super) const fn any() -> Self {
+        Self { sql: None, exact: false, selective: false }
     }
 
-    pub(super) fn new(sql: Sql, exact: bool, selective: bool, postgres: bool) -> Self {
-        Self { sql: Some(sql), exact, selective, postgres }
+    pub(super) fn new(sql: Sql, exact: bool, selective: bool) -> Self {
+        Self { sql: Some(sql), exact, selective }
     }
 }
 
 /// What a comparison is in SQL; none when no column says it.
 pub(super) trait Leaves {
-    fn postgres(&self) -> bool;
     fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition>;
     fn present(&self, target: AttrRef) -> Option<Condition>;
 
     /// The condition of a whole filter. Filters are at most as deep as their parser allows.
     fn condition(&self, filter: &Bound, id: NodeId) -> Condition {
-        let any = || Condition::any(self.postgres());
         match filter.node(id) {
             BoundNode::And(children) => self.all_of(filter, children),
             BoundNode::Or(children) => self.any_of(filter, children),
             BoundNode::Not(inner) => self.not(filter, *inner),
             BoundNode::Compare { target, relation, operand } => {
-                self.compare(*target, *relation, operand).unwrap_or_else(any)
+                self.compare(*target, *relation, operand).unwrap_or_else(Condition::any)
             }
-            BoundNode::Present(target) => self.present(*target).unwrap_or_else(any),
-            BoundNode::ExtensionPresent(_) => any(),
+            BoundNode::Present(target) => self.present(*target).unwrap_or_else(Condition::any),
+            BoundNode::ExtensionPresent(_) => Condition::any(),
             BoundNode::ValuePath { inner, .. } => self.element(filter, *inner),
         }
     }
 
     fn all_of(&self, filter: &Bound, children: &[NodeId]) -> Condition {
-        let mut all = Condition { sql: None, exact: true, selective: false, postgres: self.postgres() };
+        let mut all = Condition { sql: None, exact: true, selective: false };
         for child in children {
             let child = self.condition(filter, *child);
             all.exact &= child.exact;
@@ -64,11 +61,11 @@ pub(super) trait Leaves {
     }
 
     fn any_of(&self, filter: &Bound, children: &[NodeId]) -> Condition {
-        let mut any = Condition { sql: None, exact: true, selective: true, postgres: self.postgres() };
+        let mut any = Condition { sql: None, exact: true, selective: true };
         for child in children {
             let child = self.condition(filter, *child);
             if child.sql.is_none() {
-                return Condition::any(self.postgres());
+                return Condition::any();
             }
             any.exact &= child.exact;
             any.selective &= child.selective;
@@ -85,9 +82,9 @@ pub(super) trait Leaves {
                 let mut not = Sql::new("(NOT ");
                 not.push(sql);
                 not.push_str(")");
-                Condition::new(not, true, false, self.postgres())
+                Condition::new(not, true, false)
             }
-            _ => Condition::any(self.postgres()),
+            _ => Condition::any(),
         }
     }
 
@@ -100,7 +97,7 @@ pub(super) trait Leaves {
         let comparisons: Vec<NodeId> =
             parts.iter().copied().filter(|id| matches!(filter.node(*id), BoundNode::Compare { .. })).collect();
         if comparisons.is_empty() {
-            return Condition::any(self.postgres());
+            return Condition::any();
         }
         let mut condition = self.all_of(filter, &comparisons);
         condition.exact &= parts.len() == 1 && comparisons.len() == 1;

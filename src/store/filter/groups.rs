@@ -16,6 +16,7 @@ use super::{Listed, with_common};
 impl Listed for Group {
     const KIND: &'static str = "Group";
     const FROM: &'static str = "FROM \"group\" g WHERE true";
+    const TABLE: &'static str = "\"group\"";
     const COLUMNS: &'static str = groups::COLUMNS;
     const ALIAS: &'static str = "g";
 
@@ -27,8 +28,8 @@ impl Listed for Group {
         self.id.to_string()
     }
 
-    fn condition(session: &Session, _connection: ConnectionId, filter: &Bound) -> Condition {
-        GroupLeaves { postgres: session.is_postgres() }.condition(filter, filter.root())
+    async fn condition(session: &Session, _connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError> {
+        Ok(GroupLeaves { postgres: session.is_postgres() }.condition(filter, filter.root()))
     }
 
     async fn resources(
@@ -39,8 +40,13 @@ impl Listed for Group {
         let with_members = filter.targets().any(|target| target.attr.name == "members");
         let mut resources = Vec::with_capacity(rows.len());
         for group in rows {
-            let mut resource =
-                with_common(group.attributes()?, group.id.to_string(), "Group", group.created_at, group.updated_at);
+            let mut resource = with_common(
+                group.attributes()?,
+                group.id.to_string(),
+                "Group",
+                group.version,
+                [group.created_at, group.updated_at],
+            );
             if with_members {
                 resource
                     .insert("members".to_owned(), Value::Array(groups::members_for_filter(session, group.id).await?));
@@ -56,21 +62,17 @@ struct GroupLeaves {
 }
 
 impl Leaves for GroupLeaves {
-    fn postgres(&self) -> bool {
-        self.postgres
-    }
-
     fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition> {
         let sub = target.sub.or_else(|| target.compared()).map(|sub| sub.name);
         let column = match (target.attr.name, sub, operand) {
             ("meta", Some(name), Operand::Instant(time)) => {
                 let column = if name == "created" { "g.created_at" } else { "g.updated_at" };
-                return Some(Condition::new(instant(column, relation, *time)?, true, false, self.postgres));
+                return Some(Condition::new(instant(column, relation, *time)?, true, false));
             }
             ("members", Some("value"), Operand::Text(wanted)) if relation == Relation::Eq => {
                 let sql = Sql::new("g.id IN (SELECT group_id FROM membership WHERE member_id = ?)")
                     .bind(wanted.written.as_str());
-                return Some(Condition::new(sql, true, true, self.postgres));
+                return Some(Condition::new(sql, true, true));
             }
             ("id", None, Operand::Text(wanted)) => ("g.id", false, wanted),
             ("displayName", None, Operand::Text(wanted)) => ("g.display_name_fold", false, wanted),
@@ -78,7 +80,7 @@ impl Leaves for GroupLeaves {
             _ => return None,
         };
         let (sql, indexed) = text(column.0, column.1, relation, &column.2.compared, self.postgres);
-        Some(Condition::new(sql, true, indexed, self.postgres))
+        Some(Condition::new(sql, true, indexed))
     }
 
     fn present(&self, target: AttrRef) -> Option<Condition> {
@@ -88,6 +90,6 @@ impl Leaves for GroupLeaves {
             ("members", None) => "EXISTS (SELECT 1 FROM membership WHERE group_id = g.id)",
             _ => return None,
         };
-        Some(Condition::new(Sql::new(sql), true, false, self.postgres))
+        Some(Condition::new(Sql::new(sql), true, false))
     }
 }

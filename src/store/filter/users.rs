@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::base::{ConnectionId, UserId, fold};
-use crate::scim::filter::{Bound, Operand, Relation};
+use crate::scim::filter::{Bound, BoundNode, NodeId, Operand, Relation};
 use crate::scim::schema::{AttrRef, ENTERPRISE_URN};
 
 use super::super::error::StoreError;
 use super::super::memberships::MAX_DEPTH;
-use super::super::search::{EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE, may_contain};
+use super::super::search::{self, EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE};
 use super::super::session::Session;
 use super::super::sql::Sql;
 use super::super::users::{self, User};
@@ -20,6 +20,7 @@ use super::{Listed, with_common};
 impl Listed for User {
     const KIND: &'static str = "User";
     const FROM: &'static str = "FROM \"user\" u WHERE u.status <> 'deleted'";
+    const TABLE: &'static str = "\"user\"";
     const COLUMNS: &'static str = users::COLUMNS;
     const ALIAS: &'static str = "u";
 
@@ -31,8 +32,11 @@ impl Listed for User {
         self.id.to_string()
     }
 
-    fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Condition {
-        UserLeaves { connection, postgres: session.is_postgres() }.condition(filter, filter.root())
+    async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError> {
+        let needles = needles(filter, filter.root());
+        let trigrams = search::Trigrams::choose(session, &needles).await?;
+        let leaves = UserLeaves { connection, postgres: session.is_postgres(), trigrams };
+        Ok(leaves.condition(filter, filter.root()))
     }
 
     async fn resources(
@@ -51,8 +55,13 @@ impl Listed for User {
         }
         rows.iter()
             .map(|user| {
-                let mut resource =
-                    with_common(user.attributes()?, user.id.to_string(), "User", user.created_at, user.updated_at);
+                let mut resource = with_common(
+                    user.attributes()?,
+                    user.id.to_string(),
+                    "User",
+                    user.version,
+                    [user.created_at, user.updated_at],
+                );
                 if let Some(groups) = groups.remove(&user.id) {
                     resource.insert("groups".to_owned(), Value::Array(groups));
                 }
@@ -65,13 +74,22 @@ impl Listed for User {
 struct UserLeaves {
     connection: ConnectionId,
     postgres: bool,
+    trigrams: search::Trigrams,
+}
+
+/// The texts that a filter looks for, folded.
+fn needles(filter: &Bound, node: NodeId) -> Vec<String> {
+    match filter.node(node) {
+        BoundNode::And(children) | BoundNode::Or(children) => {
+            children.iter().flat_map(|child| needles(filter, *child)).collect()
+        }
+        BoundNode::Not(inner) | BoundNode::ValuePath { inner, .. } => needles(filter, *inner),
+        BoundNode::Compare { operand: Operand::Text(text), .. } => vec![fold(&text.written)],
+        BoundNode::Compare { .. } | BoundNode::Present(_) | BoundNode::ExtensionPresent(_) => Vec::new(),
+    }
 }
 
 impl Leaves for UserLeaves {
-    fn postgres(&self) -> bool {
-        self.postgres
-    }
-
     fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition> {
         let sub = target.sub.or_else(|| target.compared()).map(|sub| sub.name);
         match (target.extension, target.attr.name, sub, operand) {
@@ -95,7 +113,7 @@ impl Leaves for UserLeaves {
                 Some(self.made(sql, true, indexed))
             }
             (None, "name", Some("givenName" | "familyName"), Operand::Text(wanted)) if !relation.is_order() => {
-                Some(self.made(may_contain(self.postgres, &fold(&wanted.written))?, false, true))
+                Some(self.made(self.trigrams.may_contain(&fold(&wanted.written))?, false, true))
             }
             (None, "emails", Some("value"), Operand::Text(wanted)) => {
                 self.key(EMAILS_VALUE, relation, &wanted.written, !wanted.exact)
@@ -126,7 +144,7 @@ impl Leaves for UserLeaves {
 
 impl UserLeaves {
     fn made(&self, sql: Sql, exact: bool, selective: bool) -> Condition {
-        Condition::new(sql, exact, selective, self.postgres)
+        Condition::new(sql, exact, selective)
     }
 
     fn active(&self, active: bool) -> Condition {
@@ -139,7 +157,7 @@ impl UserLeaves {
         if !matches!(relation, Relation::Co | Relation::Ew) {
             return self.made(sql, true, indexed);
         }
-        let Some(mut both) = may_contain(self.postgres, wanted) else { return self.made(sql, true, false) };
+        let Some(mut both) = self.trigrams.may_contain(wanted) else { return self.made(sql, true, false) };
         both.push_str(" AND ");
         both.push(sql);
         let mut grouped = Sql::new("(");
@@ -153,7 +171,7 @@ impl UserLeaves {
         let wanted = fold(wanted);
         if matches!(relation, Relation::Co | Relation::Ew) {
             // The search text holds addresses, not numbers or managers.
-            let sql = (attribute == EMAILS_VALUE).then(|| may_contain(self.postgres, &wanted)).flatten()?;
+            let sql = (attribute == EMAILS_VALUE).then(|| self.trigrams.may_contain(&wanted)).flatten()?;
             return Some(self.made(sql, false, true));
         }
         let (value, indexed) = text("k.value", false, relation, &wanted, self.postgres);
