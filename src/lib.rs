@@ -2,8 +2,12 @@
 
 /// Mapping rules: who has what, and why.
 pub mod access;
+/// Wiring.
+pub mod app;
 /// Time, randomness, ids, case folding, sealing.
 pub mod base;
+/// The command line.
+pub mod cli;
 /// Configuration.
 pub mod config;
 /// Roles, users, workers: pure.

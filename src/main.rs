@@ -1,3 +1,28 @@
 //! The `rollcall` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use rollcall::base::Causes;
+use rollcall::cli::{self, Cli, Outcome};
+use rollcall::{config, telemetry};
+
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rollcall: {}", Causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> Outcome {
+    let loaded = cli.load(config::process_environment()?)?;
+    telemetry::init(&loaded.config.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(cli::run(cli, &loaded))
+}

@@ -4,6 +4,7 @@
 //! both come in through [`Ambient`], so that tests and simulations replay exactly.
 
 mod ambient;
+mod causes;
 mod cursor;
 mod fold;
 mod ids;
@@ -13,6 +14,7 @@ mod slug;
 mod time;
 
 pub use ambient::{Ambient, Clock, Entropy, MockClock, OsEntropy, SeededEntropy, SystemClock};
+pub use causes::Causes;
 pub use cursor::Page;
 pub use fold::fold;
 pub use ids::{AccountId, ConnectionId, EventId, GroupId, IdError, PushId, RuleId, TokenId, UserId, WorkerId};

@@ -84,6 +84,14 @@ pub enum Database {
     Postgres(SecretString),
 }
 
+impl Database {
+    /// The SQLite file of a data directory.
+    #[must_use]
+    pub fn in_directory(data_dir: &Path) -> Self {
+        Self::Sqlite(data_dir.join("rollcall.db"))
+    }
+}
+
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -319,7 +327,7 @@ impl Config {
     }
 }
 
-/// The `ROLLCALL_*` variables of this process: the only place that reads its environment.
+/// The `ROLLCALL_*` variables of this process; only this module reads its environment.
 ///
 /// # Errors
 /// When one of them is not UTF-8.
@@ -332,4 +340,10 @@ pub fn process_environment() -> Result<Vec<(String, String)>, ConfigError> {
             Err(_) => Err(Problem::new(Some(Origin::Environment(name)), "is not valid UTF-8".to_owned()).into()),
         })
         .collect()
+}
+
+/// Whether the person at the terminal wants no colours (`NO_COLOR`, set to anything; see no-color.org).
+#[must_use]
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

@@ -13,9 +13,6 @@ use url::Url;
 use super::layers::{Layers, Origin, variable_of};
 use super::{Database, LogFormat, Problem, TwilioCredentials};
 
-/// The name of the SQLite file in the data directory.
-const SQLITE_FILE: &str = "rollcall.db";
-
 pub(super) struct Reader<'a> {
     layers: &'a Layers,
     problems: Vec<Problem>,
@@ -138,7 +135,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn database(&mut self, key: &str, data_dir: &Path) -> Database {
         self.parse_text(key, |text| match text {
-            "" => Ok(Database::Sqlite(data_dir.join(SQLITE_FILE))),
+            "" => Ok(Database::in_directory(data_dir)),
             text if text.starts_with("sqlite:") => parse_sqlite(text).map(Database::Sqlite),
             text => parse_postgres(text).map(Database::Postgres),
         })

@@ -48,6 +48,8 @@ pub struct DriverSettings {
     pub unauthorized_pause: Duration,
     /// How long to wait for attempts under way when stopping.
     pub grace: Duration,
+    /// Whether it starts paused.
+    pub paused: bool,
     /// About attempts.
     pub execute: ExecuteSettings,
 }
@@ -62,6 +64,7 @@ impl Default for DriverSettings {
             poll: Duration::from_millis(500),
             unauthorized_pause: Duration::from_secs(30),
             grace: Duration::from_secs(20),
+            paused: false,
             execute: ExecuteSettings::default(),
         }
     }
@@ -134,7 +137,7 @@ impl DriverHandle {
 #[must_use]
 pub fn start(ports: DriverPorts, settings: DriverSettings) -> DriverHandle {
     let stop = CancellationToken::new();
-    let (paused, pause_seen) = watch::channel(false);
+    let (paused, pause_seen) = watch::channel(settings.paused);
     let wake = ports.wake.clone();
     let driver = Driver::new(ports, settings, pause_seen, stop.clone());
     DriverHandle { wake, paused, stop, main: AbortOnDropHandle::new(tokio::spawn(driver.run())) }

@@ -9,6 +9,7 @@
 //! - No write begins on a lease that is about to lapse.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::backoff::Backoff;
@@ -28,6 +29,9 @@ mod workspace;
 mod tests;
 
 pub use workspace::WorkspaceFacts;
+
+/// A row that is only refused for the number of calls backs off as after this many failures at most.
+const THROTTLED_FAILURES: u32 = 3;
 
 /// What the operator decided about attempts.
 #[derive(Clone, Debug)]
@@ -146,6 +150,8 @@ struct Run<'a> {
     rejected_offers: bool,
     /// The first channel that TaskRouter refuses; the others are set all the same.
     refused_channel: Option<TaskRouterError>,
+    /// Whether TaskRouter has confirmed a write in this attempt.
+    got_on: AtomicBool,
 }
 
 impl<'a> Run<'a> {
@@ -165,6 +171,7 @@ impl<'a> Run<'a> {
             observed: if untouched { Observed::Absent } else { Observed::Unknown },
             rejected_offers: false,
             refused_channel: None,
+            got_on: AtomicBool::new(false),
         }
     }
 
@@ -211,11 +218,19 @@ impl<'a> Run<'a> {
     fn stopped(self, stop: Stop) -> Finished {
         let settings = self.at.settings;
         let attempts = self.at.claimed.attempts.saturating_add(1);
+        // Whoever gets on is not stuck, and what was refused for its number is slowed down by the client for all rows
+        // together: neither is a reason for this row to wait longer and longer.
+        let throttled = matches!(&stop, Stop::Call(error) if error.status == Some(429));
+        let failures = match (self.got_on.load(Ordering::Relaxed), throttled) {
+            (true, _) => 1,
+            (false, true) => attempts.min(THROTTLED_FAILURES),
+            (false, false) => attempts,
+        };
         let retry = |known, unsure, requested, error| Outcome::Retry {
             known,
             unsure,
             attempts,
-            after: settings.backoff.wait(self.at.ambient, attempts, requested),
+            after: settings.backoff.wait(self.at.ambient, failures, requested),
             error,
         };
         let refused = |known, why, error| Outcome::Refused {
@@ -260,6 +275,7 @@ impl<'a> Run<'a> {
     }
 
     fn effect(&self, action: &Action) {
+        self.got_on.store(true, Ordering::Relaxed);
         let Claimed { account, worker, .. } = *self.at.claimed;
         self.at.observer.effect(&Effect { account, worker, action: action.as_str() });
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::desired_store::{
-    ClaimRequest, Claimed, DesiredStore, DesiredStoreError, Footprint, Known, Lanes, LeaseId, Outcome, Record, Recorded,
-    RowState,
+    ClaimRequest, Claimed, DesiredStore, DesiredStoreError, Footprint, Known, Lanes, LeaseId, Outcome, Record,
+    Recorded, RowState,
 };
 use super::row::Settlement;
 use crate::base::{AccountId, WorkerId};
@@ -139,7 +139,10 @@ fn as_claim(request: &ClaimRequest) -> Claim<'_> {
 fn claimed(row: WorkerRow, lease: &LeaseId) -> Result<Claimed, DesiredStoreError> {
     let damaged = |what: String| DesiredStoreError(Box::new(StoreError::Damaged { table: "worker", what }));
     let mut known = Known {
-        sid: row.sid.map(|sid| sid.parse().map_err(|_| damaged(format!("sid of {} is '{sid}'", row.id)))).transpose()?,
+        sid: row
+            .sid
+            .map(|sid| sid.parse().map_err(|_| damaged(format!("sid of {} is '{sid}'", row.id))))
+            .transpose()?,
         footprint: serde_json::from_str(&row.footprint)
             .map_err(|error| damaged(format!("footprint of {}: {error}", row.id)))?,
     };

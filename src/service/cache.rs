@@ -23,8 +23,6 @@ pub struct Caller {
     pub name: Arc<str>,
     /// How the identity provider speaks.
     pub dialect: Dialect,
-    /// What rules may give to the connection's users.
-    pub grants: ConnectionGrants,
     /// The token.
     pub token: TokenId,
     /// The id of the request.

@@ -38,7 +38,7 @@ pub(super) fn entitle(
         Ok(desired) => (desired, None),
         Err(error) => {
             // One person whose worker cannot be described must not stop the push that brought the others.
-            tracing::warn!(user = %user, error = &error as &dyn std::error::Error, "no worker can be made of this access");
+            tracing::warn!(user = %user, error = %crate::base::Causes(&error), "no worker can be made of this access");
             (None, Some(error.to_string()))
         }
     };

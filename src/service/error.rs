@@ -30,6 +30,14 @@ pub enum ServiceError {
     Taken(String),
 }
 
+impl ServiceError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unavailable(_)))
+    }
+}
+
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {

@@ -113,7 +113,7 @@ impl Core {
         projection: &Projection,
     ) -> Result<GroupList, ServiceError> {
         let filter = bind(ResourceKind::Group, filter, caller)?;
-        let listing = Listing { account: caller.account, filter: filter.as_ref(), page };
+        let listing = Listing { account: caller.account, filter: filter.as_ref(), page, base_url: &self.scim_url };
         match groups::list(self.store.read(), caller.connection, &listing).await? {
             Matches::TooMany => Err(too_many().into()),
             Matches::Found { total, rows } => {

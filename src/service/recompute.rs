@@ -29,6 +29,10 @@ pub(super) async fn settle_or_defer(
     event: EventId,
     change: &mut Change,
 ) -> Result<Deferred, ServiceError> {
+    // Rules are replaced, never taken away: where there are none, nobody has anything that could change.
+    if parts.caches.rules(tx, account).await?.is_empty() {
+        return Ok(Deferred(false));
+    }
     users.sort();
     users.dedup();
     if users.len() <= AT_ONCE {

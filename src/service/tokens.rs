@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::access::ConnectionGrants;
 use crate::base::{ConnectionId, SecretToken, TokenId, token_hash};
 use crate::scim::ScimError;
 use crate::store::accounts::Account;
@@ -152,7 +151,6 @@ impl Core {
             connection: known.connection.id,
             name: Arc::from(known.connection.name.as_str()),
             dialect: known.dialect,
-            grants: ConnectionGrants { may_grant: known.connection.may_grant.iter().copied().collect() },
             token: known.token.id,
             request,
         })
@@ -176,7 +174,7 @@ impl Core {
     async fn touch(&self, token: TokenId, at: crate::base::Timestamp) {
         let touched = self.store.keep(move |tx| Box::pin(tokens::touch(tx, token, at))).await;
         if let Err(error) = touched {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the last use of a token was not recorded");
+            tracing::warn!(error = %crate::base::Causes(&error), "the last use of a token was not recorded");
         }
     }
 }

@@ -51,7 +51,8 @@ impl Core {
                     let rules = core.caches.rules(tx, caller.account).await?;
                     let (id, at, document) = &*new;
                     let status = UserStatus::provisioned(is_active(document));
-                    let entitled = entitle(&rules, caller.grants, status, *id, document, &[]);
+                    let grants = core.caches.grants(tx, caller.account, Some(caller.connection)).await?;
+                    let entitled = entitle(&rules, grants, status, *id, document, &[]);
                     let event = core.ambient.id();
                     let mut change = tx.change();
                     change.insert_user(&UserState {
@@ -122,7 +123,7 @@ impl Core {
         projection: &Projection,
     ) -> Result<UserList, ServiceError> {
         let filter = bind(ResourceKind::User, filter, caller)?;
-        let listing = Listing { account: caller.account, filter: filter.as_ref(), page };
+        let listing = Listing { account: caller.account, filter: filter.as_ref(), page, base_url: &self.scim_url };
         match users::list(self.store.read(), caller.connection, &listing).await? {
             Matches::TooMany => Err(too_many().into()),
             Matches::Found { total, rows } => {
@@ -276,7 +277,8 @@ impl UserChange<'_> {
         after: Map<String, Value>,
     ) -> Result<(User, bool), ServiceError> {
         let status = UserStatus::provisioned(is_active(&after));
-        let entitled = entitle(self.rules, self.caller.grants, status, user.id, &after, groups);
+        let grants = self.core.caches.grants(self.tx, user.account, user.connection).await?;
+        let entitled = entitle(self.rules, grants, status, user.id, &after, groups);
         let event: EventId = self.core.ambient.id();
         let renamed = fold_name(before) != fold_name(&after);
         let mut change = self.tx.change();

@@ -7,9 +7,11 @@ mod condition;
 mod groups;
 mod users;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::base::{AccountId, ConnectionId, Page, Timestamp};
+use crate::base::{AccountId, ConnectionId, Page};
+use crate::scim::ResourceKind;
+use crate::scim::document::{Meta, schemas_for};
 use crate::scim::filter::Bound;
 
 use super::error::StoreError;
@@ -34,6 +36,8 @@ pub struct Listing<'f> {
     pub filter: Option<&'f Bound>,
     /// Which part of the list.
     pub page: Page,
+    /// The SCIM base URL, which `meta.location` begins with.
+    pub base_url: &'f str,
 }
 
 /// What a list holds.
@@ -68,8 +72,12 @@ pub(super) trait Listed: Sized + Send {
     /// The condition of a filter, as far as SQL carries it.
     async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError>;
     /// The resources as the filter sees them.
-    async fn resources(session: &Session, rows: &[Self], filter: &Bound)
-    -> Result<Vec<Map<String, Value>>, StoreError>;
+    async fn resources(
+        session: &Session,
+        rows: &[Self],
+        listing: &Listing<'_>,
+        filter: &Bound,
+    ) -> Result<Vec<Map<String, Value>>, StoreError>;
 }
 
 pub(super) async fn list<T: Listed>(
@@ -91,7 +99,7 @@ pub(super) async fn list<T: Listed>(
     let exact = condition.exact;
     let from = base::<T>(session, listing, connection, Some(condition));
     if !exact {
-        return checked::<T>(session, &from, filter, listing.page).await;
+        return checked::<T>(session, &from, filter, listing).await;
     }
     let rows =
         if listing.page.limit == 0 { Vec::new() } else { page::<T>(session, &from, selective, listing.page).await? };
@@ -169,8 +177,9 @@ async fn checked<T: Listed>(
     session: &Session,
     from: &Sql,
     filter: &Bound,
-    page: Page,
+    listing: &Listing<'_>,
 ) -> Result<Matches<T>, StoreError> {
+    let page = listing.page;
     let (mut total, mut looked_at, mut rows) = (0_u64, 0_u64, Vec::new());
     let mut after = String::new();
     loop {
@@ -185,7 +194,7 @@ async fn checked<T: Listed>(
         let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let Some(last) = chunk.last().map(T::id) else { break };
         after = last;
-        let resources = T::resources(session, &chunk, filter).await?;
+        let resources = T::resources(session, &chunk, listing, filter).await?;
         for (row, resource) in chunk.into_iter().zip(resources) {
             if filter.matches(&resource) {
                 if total >= page.offset && total - page.offset < page.limit {
@@ -205,21 +214,10 @@ async fn checked<T: Listed>(
     Ok(Matches::Found { total, rows })
 }
 
-/// What the filter sees besides the document.
-fn with_common(
-    mut document: Map<String, Value>,
-    id: String,
-    kind: &str,
-    version: i64,
-    [created, updated]: [Timestamp; 2],
-) -> Map<String, Value> {
-    document.insert("id".to_owned(), Value::String(id));
-    let meta = json!({
-        "resourceType": kind,
-        "created": created,
-        "lastModified": updated,
-        "version": format!("W/\"{version}\""),
-    });
-    document.insert("meta".to_owned(), meta);
+/// The resource as the filter sees it: all that is shown, but for what a resource type adds.
+fn with_common(mut document: Map<String, Value>, kind: ResourceKind, meta: &Meta<'_>) -> Map<String, Value> {
+    document.insert("schemas".to_owned(), schemas_for(kind, &document).into());
+    document.insert("id".to_owned(), Value::from(meta.id));
+    document.insert("meta".to_owned(), meta.to_value(kind));
     document
 }

@@ -144,7 +144,7 @@ pub async fn groups_of(session: &Session, user: UserId) -> Result<Vec<InGroup>, 
     let sql = Sql::new(format!(
         "WITH RECURSIVE up (id, depth) AS ( \
              SELECT group_id, 1 FROM membership WHERE member_id = ? \
-             UNION SELECT m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth < {MAX_DEPTH}) \
+             UNION SELECT m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth <= {MAX_DEPTH}) \
          SELECT g.id, g.display_name, MIN(up.depth) AS depth FROM up JOIN \"group\" g ON g.id = up.id \
          GROUP BY g.id, g.display_name ORDER BY g.id"
     ))
@@ -162,6 +162,8 @@ pub async fn groups_of(session: &Session, user: UserId) -> Result<Vec<InGroup>, 
 }
 
 /// The users in a group, directly or through groups of groups, after one of them, at most `limit`, in the order of ids.
+///
+/// `CROSS JOIN` makes SQLite begin with the groups; by itself it would walk the memberships of everybody in the order of ids.
 pub async fn users_below(
     session: &Session,
     account: AccountId,
@@ -175,8 +177,8 @@ pub async fn users_below(
              SELECT id, 0 FROM \"group\" WHERE account_id = ? AND id IN ({}) \
              UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
              WHERE m.member_kind = 'Group' AND down.depth < {MAX_DEPTH}) \
-         SELECT DISTINCT m.member_id FROM down JOIN membership m ON m.group_id = down.id \
-         WHERE m.member_kind = 'User' AND m.member_id > ? ORDER BY m.member_id LIMIT ?",
+         SELECT DISTINCT m.member_id FROM down CROSS JOIN membership m \
+         WHERE m.group_id = down.id AND m.member_kind = 'User' AND m.member_id > ? ORDER BY m.member_id LIMIT ?",
         id_list(session)
     ))
     .bind(account.to_string())

@@ -33,6 +33,9 @@ pub enum StoreOptions {
 /// Pages of the write-ahead log before it is folded into the file: long enough that a burst is not interrupted (4 KiB pages,
 /// 32 MiB).
 const WAL_PAGES: &str = "8000";
+/// Page caches, in KiB as SQLite wants it (negative): every connection has its own.
+const WRITER_CACHE: &str = "-65536";
+const READER_CACHE: &str = "-16384";
 /// How long another process (a command beside a running server) may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many times a migration is tried again because another process was at it.
@@ -70,7 +73,7 @@ async fn sqlite(file: &Path, connections: u32, reading: bool) -> Result<Database
             .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
             .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", WAL_PAGES)
-            .pragma("cache_size", "-65536")
+            .pragma("cache_size", if reading { READER_CACHE } else { WRITER_CACHE })
             .pragma("temp_store", "memory")
             .row_buffer_size(512);
         if reading { sqlite.pragma("query_only", "1") } else { sqlite }
@@ -105,7 +108,7 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
             Ok(false) => return Ok(()),
             Ok(true) => {}
             Err(error) if tries < MIGRATION_TRIES => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "migration table busy");
+                tracing::debug!(error = %crate::base::Causes(&error), "migration table busy");
             }
             Err(error) => return Err(error.into()),
         }
@@ -113,7 +116,7 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
             Ok(()) => return Ok(()),
             Err(error) if tries < MIGRATION_TRIES => {
                 tracing::debug!(
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::base::Causes(&error),
                     "another process may be migrating; looking again"
                 );
                 tokio::time::sleep(Duration::from_millis(100)).await;

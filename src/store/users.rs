@@ -316,7 +316,7 @@ pub async fn groups_of(session: &Session, users: &[UserId]) -> Result<Vec<UserGr
     let sql = Sql::new(format!(
         "WITH RECURSIVE up (user_id, id, depth) AS ( \
              SELECT member_id, group_id, 1 FROM membership WHERE member_id IN ({}) \
-             UNION SELECT up.user_id, m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth < {MAX_DEPTH}) \
+             UNION SELECT up.user_id, m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth <= {MAX_DEPTH}) \
          SELECT up.user_id, g.id, g.display_name, CASE WHEN MIN(up.depth) = 1 THEN 'direct' ELSE 'indirect' END AS kind \
          FROM up JOIN \"group\" g ON g.id = up.id GROUP BY up.user_id, g.id, g.display_name ORDER BY up.user_id, g.id",
         id_list(session)

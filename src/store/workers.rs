@@ -181,10 +181,11 @@ pub struct Claim<'a> {
 
 impl Claim<'_> {
     fn condition(&self, now: &str) -> Sql {
+        // Each lane by itself is a range of the index.
+        let lanes = if self.leavers_only { "0" } else { "0, 1" };
         let mut sql = Sql::new(format!(
-            "due_at IS NOT NULL AND due_at <= {now} AND lane <= ? AND (lease_owner IS NULL OR lease_until <= {now})"
-        ))
-        .bind(i64::from(!self.leavers_only));
+            "due_at IS NOT NULL AND lane IN ({lanes}) AND due_at <= {now} AND (lease_owner IS NULL OR lease_until <= {now})"
+        ));
         if !self.except.is_empty() {
             let mut except = Sql::new(format!(" AND account_id NOT IN ({})", marks(self.except.len())));
             for account in self.except {

@@ -128,7 +128,7 @@ async fn serve(connection: DatabaseConnection, mut queue: mpsc::Receiver<Job>) {
         }
     }
     if let Err(error) = connection.close().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the database did not close cleanly");
+        tracing::warn!(error = %crate::base::Causes(&error), "the database did not close cleanly");
     }
 }
 
@@ -162,7 +162,7 @@ async fn together(connection: &DatabaseConnection, mut jobs: Vec<Job>) -> Option
     }
     if let Err(error) = tx.commit().await {
         tracing::warn!(
-            error = &error as &dyn std::error::Error,
+            error = %crate::base::Causes(&error),
             jobs = jobs.len(),
             "a commit failed; its jobs run one by one"
         );
@@ -199,7 +199,7 @@ async fn begin_immediate(connection: &DatabaseConnection) -> Result<Tx, StoreErr
 
 async fn roll_back(tx: Tx) {
     if let Err(error) = tx.rollback().await {
-        tracing::error!(error = &error as &dyn std::error::Error, "a rollback failed");
+        tracing::error!(error = %crate::base::Causes(&error), "a rollback failed");
     }
 }
 

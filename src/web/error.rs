@@ -4,10 +4,10 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use crate::base::Causes;
 use crate::scim::ScimError;
 use crate::scim::messages::MEDIA_TYPE;
 use crate::service::ServiceError;
-use crate::store::StoreError;
 
 /// How long a client should wait when the database is away, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -35,15 +35,15 @@ pub(super) fn scim(error: &ScimError) -> Response {
 pub(super) fn scim_service(error: ServiceError, request: &str) -> Response {
     let answer = match error {
         ServiceError::Scim(error) => error,
-        ServiceError::Store(StoreError::Unavailable(cause)) => {
-            tracing::error!(error = &cause as &dyn std::error::Error, "the database is not available");
-            ScimError::unavailable("The service cannot reach its database right now. Try again.")
-        }
         ServiceError::Missing { .. } => ScimError::not_found(error.to_string()),
         ServiceError::Invalid(_) => ScimError::invalid_value(error.to_string()),
         ServiceError::Taken(_) => ScimError::uniqueness(error.to_string()),
-        ServiceError::Store(cause) => {
-            tracing::error!(error = &cause as &dyn std::error::Error, "a request failed for a reason of ours");
+        ServiceError::Store(_) if error.may_pass() => {
+            tracing::error!(error = %Causes(&error), "the database is not available");
+            ScimError::unavailable("The service cannot reach its database right now. Try again.")
+        }
+        ServiceError::Store(_) => {
+            tracing::error!(error = %Causes(&error), "a request failed for a reason of ours");
             ScimError::internal(request)
         }
     };

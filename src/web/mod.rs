@@ -5,6 +5,7 @@
 mod error;
 mod normalise;
 mod ops;
+mod refusal;
 mod request_id;
 mod scim;
 mod server;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::response::Response;
+use http::{HeaderValue, header};
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
@@ -35,7 +38,7 @@ pub struct WebState {
 }
 
 /// The whole site. Paths are brought to one spelling before they are looked up.
-pub type Site = BoxCloneSyncService<Request, axum::response::Response, std::convert::Infallible>;
+pub type Site = BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
 /// Puts the site together.
 #[must_use]
@@ -44,7 +47,14 @@ pub fn site(state: WebState) -> Site {
         .merge(ops::routes())
         .merge(scim::routes(&state))
         .fallback(error::no_such_page)
+        .layer(axum::middleware::map_response(as_declared))
         .layer(axum::middleware::from_fn_with_state(state.clone(), request_id::trace))
         .with_state(state);
     BoxCloneSyncService::new(router.map_request(normalise::request))
+}
+
+/// Browsers take an answer for what its Content-Type says, whatever it looks like.
+async fn as_declared(mut response: Response) -> Response {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }

@@ -48,7 +48,7 @@ async fn readyz(State(state): State<WebState>) -> Response {
     match tokio::time::timeout(PATIENCE, state.core.store().check()).await {
         Ok(Ok(())) => "ready\n".into_response(),
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            tracing::warn!(error = %crate::base::Causes(&error), "not ready");
             unready("The database cannot be used.")
         }
         Err(_) => unready("The database does not answer."),

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use super::Site;
+use super::refusal::Explained;
 
 /// How connections are kept.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,7 @@ pub async fn serve(listener: TcpListener, site: Site, settings: ServerSettings, 
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file handles, most likely: going on at once would spin.
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a connection was not accepted");
+                    tracing::warn!(error = %crate::base::Causes(&error), "a connection was not accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -44,12 +45,12 @@ pub async fn serve(listener: TcpListener, site: Site, settings: ServerSettings, 
             () = &mut shutdown => break,
         };
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a connection keeps its delay");
+            tracing::debug!(error = %crate::base::Causes(&error), "a connection keeps its delay");
         }
         let service = TowerToHyperService::new(
             site.clone().map_request(|request: http::Request<Incoming>| request.map(Body::new)),
         );
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = builder.serve_connection(TokioIo::new(Explained::new(stream)), service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             // What goes wrong here is the other side going away; requests have been logged by themselves.

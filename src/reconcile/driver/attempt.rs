@@ -55,11 +55,13 @@ async fn run(
 ) -> Finished {
     let claimed = &ticket.claimed;
     let Some(router) = ports.routers.for_account(claimed.account) else {
+        // The account may have been made a moment ago, and its TaskRouter be known in the next.
+        let attempts = claimed.attempts.saturating_add(1);
         let outcome = Outcome::Refused {
             known: claimed.known.clone(),
             why: Refused::NoTaskRouter,
-            attempts: claimed.attempts.saturating_add(1),
-            after: settings.execute.refused_retry,
+            attempts,
+            after: settings.execute.backoff.wait(&ports.ambient, attempts, None),
             error: "the account has no TaskRouter".to_owned(),
         };
         return Finished { outcome, unauthorized: false };

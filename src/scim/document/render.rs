@@ -29,7 +29,9 @@ impl Meta<'_> {
         format!("W/\"{}\"", self.version)
     }
 
-    fn to_value(self, kind: ResourceKind) -> Value {
+    /// The attribute `meta`.
+    #[must_use]
+    pub fn to_value(self, kind: ResourceKind) -> Value {
         json!({
             "resourceType": kind.name(),
             "created": self.created,

@@ -55,6 +55,10 @@ impl Operand {
                 relation.as_str()
             ));
         }
+        if matches!(literal, Literal::String(text) if text.contains('\0')) {
+            // No stored text holds it, and PostgreSQL cannot even be asked.
+            return Err("is compared with text that holds a NUL character".to_owned());
+        }
         let operand = match (attribute.kind, literal) {
             (AttributeType::String | AttributeType::Reference | AttributeType::Binary, Literal::String(text)) => {
                 Some(Self::text(attribute, text))

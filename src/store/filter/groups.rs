@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::base::ConnectionId;
+use crate::scim::ResourceKind;
+use crate::scim::document::Meta;
 use crate::scim::filter::{Bound, Operand, Relation};
 use crate::scim::schema::AttrRef;
 
@@ -11,7 +13,7 @@ use super::super::groups::{self, Group};
 use super::super::session::Session;
 use super::super::sql::Sql;
 use super::condition::{Condition, Leaves, instant, text};
-use super::{Listed, with_common};
+use super::{Listed, Listing, with_common};
 
 impl Listed for Group {
     const KIND: &'static str = "Group";
@@ -35,18 +37,22 @@ impl Listed for Group {
     async fn resources(
         session: &Session,
         rows: &[Self],
+        listing: &Listing<'_>,
         filter: &Bound,
     ) -> Result<Vec<Map<String, Value>>, StoreError> {
         let with_members = filter.targets().any(|target| target.attr.name == "members");
         let mut resources = Vec::with_capacity(rows.len());
         for group in rows {
-            let mut resource = with_common(
-                group.attributes()?,
-                group.id.to_string(),
-                "Group",
-                group.version,
-                [group.created_at, group.updated_at],
-            );
+            let (id, kind) = (group.id.to_string(), ResourceKind::Group);
+            let location = format!("{}{}/{id}", listing.base_url, kind.endpoint());
+            let meta = Meta {
+                id: &id,
+                created: group.created_at,
+                last_modified: group.updated_at,
+                version: group.version,
+                location: &location,
+            };
+            let mut resource = with_common(group.attributes()?, kind, &meta);
             if with_members {
                 resource
                     .insert("members".to_owned(), Value::Array(groups::members_for_filter(session, group.id).await?));

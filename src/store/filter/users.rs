@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::base::{ConnectionId, UserId, fold};
+use crate::scim::ResourceKind;
+use crate::scim::document::Meta;
 use crate::scim::filter::{Bound, BoundNode, NodeId, Operand, Relation};
 use crate::scim::schema::{AttrRef, ENTERPRISE_URN};
 
@@ -15,7 +17,7 @@ use super::super::session::Session;
 use super::super::sql::Sql;
 use super::super::users::{self, User};
 use super::condition::{Condition, Leaves, instant, text};
-use super::{Listed, with_common};
+use super::{Listed, Listing, with_common};
 
 impl Listed for User {
     const KIND: &'static str = "User";
@@ -42,6 +44,7 @@ impl Listed for User {
     async fn resources(
         session: &Session,
         rows: &[Self],
+        listing: &Listing<'_>,
         filter: &Bound,
     ) -> Result<Vec<Map<String, Value>>, StoreError> {
         let mut groups: HashMap<UserId, Vec<Value>> = HashMap::new();
@@ -55,13 +58,16 @@ impl Listed for User {
         }
         rows.iter()
             .map(|user| {
-                let mut resource = with_common(
-                    user.attributes()?,
-                    user.id.to_string(),
-                    "User",
-                    user.version,
-                    [user.created_at, user.updated_at],
-                );
+                let (id, kind) = (user.id.to_string(), ResourceKind::User);
+                let location = format!("{}{}/{id}", listing.base_url, kind.endpoint());
+                let meta = Meta {
+                    id: &id,
+                    created: user.created_at,
+                    last_modified: user.updated_at,
+                    version: user.version,
+                    location: &location,
+                };
+                let mut resource = with_common(user.attributes()?, kind, &meta);
                 if let Some(groups) = groups.remove(&user.id) {
                     resource.insert("groups".to_owned(), Value::Array(groups));
                 }
@@ -93,14 +99,18 @@ impl Leaves for UserLeaves {
     fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition> {
         let sub = target.sub.or_else(|| target.compared()).map(|sub| sub.name);
         match (target.extension, target.attr.name, sub, operand) {
-            (None, "active", None, Operand::Bool(active)) => Some(self.active(*active)),
+            (None, "active", None, Operand::Bool(active)) => Some(Self::active(*active)),
             (None, "meta", Some(name), Operand::Instant(time)) => {
                 let column = if name == "created" { "u.created_at" } else { "u.updated_at" };
-                Some(self.made(instant(column, relation, *time)?, true, name == "lastModified" && relation.is_order()))
+                Some(Condition::new(
+                    instant(column, relation, *time)?,
+                    true,
+                    name == "lastModified" && relation.is_order(),
+                ))
             }
             (None, "id", None, Operand::Text(wanted)) => {
                 let (sql, indexed) = text("u.id", false, relation, &wanted.compared, self.postgres);
-                Some(self.made(sql, true, indexed))
+                Some(Condition::new(sql, true, indexed))
             }
             (None, "userName", None, Operand::Text(wanted)) => {
                 Some(self.column("u.user_name_fold", false, relation, &wanted.compared))
@@ -110,10 +120,10 @@ impl Leaves for UserLeaves {
             }
             (None, "externalId", None, Operand::Text(wanted)) => {
                 let (sql, indexed) = text("u.external_id", true, relation, &wanted.compared, self.postgres);
-                Some(self.made(sql, true, indexed))
+                Some(Condition::new(sql, true, indexed))
             }
             (None, "name", Some("givenName" | "familyName"), Operand::Text(wanted)) if !relation.is_order() => {
-                Some(self.made(self.trigrams.may_contain(&fold(&wanted.written))?, false, true))
+                Some(Condition::new(self.trigrams.may_contain(&fold(&wanted.written))?, false, true))
             }
             (None, "emails", Some("value"), Operand::Text(wanted)) => {
                 self.key(EMAILS_VALUE, relation, &wanted.written, !wanted.exact)
@@ -138,32 +148,28 @@ impl Leaves for UserLeaves {
             (None, "externalId", None) => "u.external_id",
             _ => return None,
         };
-        Some(self.made(Sql::new(format!("{column} IS NOT NULL")), true, false))
+        Some(Condition::new(Sql::new(format!("{column} IS NOT NULL")), true, false))
     }
 }
 
 impl UserLeaves {
-    fn made(&self, sql: Sql, exact: bool, selective: bool) -> Condition {
-        Condition::new(sql, exact, selective)
-    }
-
-    fn active(&self, active: bool) -> Condition {
-        self.made(Sql::new(if active { "u.status = 'active'" } else { "u.status <> 'active'" }), true, false)
+    fn active(active: bool) -> Condition {
+        Condition::new(Sql::new(if active { "u.status = 'active'" } else { "u.status <> 'active'" }), true, false)
     }
 
     /// A folded column whose value also stands in the search text: what it contains is found by trigrams, and checked.
     fn column(&self, column: &str, nullable: bool, relation: Relation, wanted: &str) -> Condition {
         let (sql, indexed) = text(column, nullable, relation, wanted, self.postgres);
         if !matches!(relation, Relation::Co | Relation::Ew) {
-            return self.made(sql, true, indexed);
+            return Condition::new(sql, true, indexed);
         }
-        let Some(mut both) = self.trigrams.may_contain(wanted) else { return self.made(sql, true, false) };
+        let Some(mut both) = self.trigrams.may_contain(wanted) else { return Condition::new(sql, true, false) };
         both.push_str(" AND ");
         both.push(sql);
         let mut grouped = Sql::new("(");
         grouped.push(both);
         grouped.push_str(")");
-        self.made(grouped, true, true)
+        Condition::new(grouped, true, true)
     }
 
     /// A folded value among the keys. `exact`: the attribute ignores case, as the keys do.
@@ -172,7 +178,7 @@ impl UserLeaves {
         if matches!(relation, Relation::Co | Relation::Ew) {
             // The search text holds addresses, not numbers or managers.
             let sql = (attribute == EMAILS_VALUE).then(|| self.trigrams.may_contain(&wanted)).flatten()?;
-            return Some(self.made(sql, false, true));
+            return Some(Condition::new(sql, false, true));
         }
         let (value, indexed) = text("k.value", false, relation, &wanted, self.postgres);
         let mut sql =
@@ -181,7 +187,7 @@ impl UserLeaves {
                 .bind(attribute);
         sql.push(value);
         sql.push_str(")");
-        Some(self.made(sql, exact, indexed))
+        Some(Condition::new(sql, exact, indexed))
     }
 
     /// Members of a group, directly or through groups of groups.
@@ -192,10 +198,10 @@ impl UserLeaves {
             "u.id IN (WITH RECURSIVE down (id, depth) AS ( \
                  SELECT id, 0 FROM \"group\" WHERE connection_id = ? AND {column} = ? \
                  UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
-                 WHERE m.member_kind = 'Group' AND down.depth < {MAX_DEPTH} - 1) \
-             SELECT m.member_id FROM down JOIN membership m ON m.group_id = down.id)"
+                 WHERE m.member_kind = 'Group' AND down.depth < {MAX_DEPTH}) \
+             SELECT m.member_id FROM down CROSS JOIN membership m WHERE m.group_id = down.id)"
         );
         let sql = Sql::new(sql).bind(self.connection.to_string()).bind(wanted);
-        self.made(sql, part == "value" || !exact, false)
+        Condition::new(sql, part == "value" || !exact, false)
     }
 }

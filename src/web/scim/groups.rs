@@ -161,7 +161,7 @@ fn group_text(core: Arc<Core>, group: GroupBody, projection: Arc<Projection>) ->
     let opening = if group.head.ends_with('{') { "\"members\":[" } else { ",\"members\":[" };
     let body = text(group.head + opening).chain(pages).chain(text(format!("]{}", group.tail)));
     body.inspect_err(|error| {
-        tracing::error!(error = error as &dyn std::error::Error, "the members of a group could not be read");
+        tracing::error!(error = %crate::base::Causes(error), "the members of a group could not be read");
     })
     .boxed()
 }

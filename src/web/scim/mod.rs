@@ -6,6 +6,7 @@ mod body;
 mod discovery;
 mod groups;
 mod query;
+mod rest;
 mod users;
 
 use axum::Router;
@@ -23,6 +24,10 @@ use super::request_id::RequestId;
 use crate::scim::ScimError;
 use crate::scim::messages::MEDIA_TYPE;
 use crate::service::{Caller, ServiceError};
+use rest::Rest;
+
+/// How much is read of a body that nobody wants, as a multiple of the largest one that is allowed.
+const DRAINED: usize = 4;
 
 pub(super) fn routes(state: &WebState) -> Router<WebState> {
     let at = |path: &str| format!("{SCIM}{path}");
@@ -44,7 +49,8 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
 }
 
 /// Who asks, and within which time. Every request passes here before its path means anything.
-async fn guard(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
+async fn guard(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let (mut request, rest) = Rest::keep(request);
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId("".into()));
     let answered = tokio::time::timeout(state.request_timeout, async {
         let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -56,10 +62,12 @@ async fn guard(State(state): State<WebState>, mut request: Request, next: Next) 
             Err(error) => error::scim_service(error, &id.0),
         }
     });
-    answered.await.unwrap_or_else(|_| {
+    let response = answered.await.unwrap_or_else(|_| {
         tracing::error!("a request took too long");
         error::scim(&ScimError::unavailable("The request took too long. Try again."))
-    })
+    });
+    rest.drain(state.body_limit.saturating_mul(DRAINED), state.request_timeout).await;
+    response
 }
 
 async fn no_such_endpoint() -> Response {

@@ -1,0 +1,361 @@
+//! The load mix: how fast the real binary answers what identity providers send most.
+//!
+//! ```text
+//! cargo build --release && cargo run --release --example load -- --users 100000
+//! cargo run --release --example load -- --users 1000 --database-url postgres://…   # needs ROLLCALL_SECRET_KEY
+//! ```
+//!
+//! Starts `target/release/rollcall serve` on a free port of this machine with an empty database, the reconciler paused, and
+//! a rule that admits everybody; makes the users; then runs each workload for some seconds over several connections that
+//! are kept open, and prints requests per second with latencies. Everything goes to 127.0.0.1.
+
+#![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Parser;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// The load mix.
+#[derive(Debug, Clone, Parser)]
+struct Options {
+    /// The binary.
+    #[arg(long, default_value = "target/release/rollcall")]
+    binary: PathBuf,
+    /// The database; an SQLite file in a temporary directory unless given.
+    #[arg(long)]
+    database_url: Option<String>,
+    /// How many users there are before the workloads begin.
+    #[arg(long, default_value_t = 1_000)]
+    users: usize,
+    /// Connections at the same time.
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// How long each workload runs.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Only workloads whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// The server under load; it ends with this value.
+struct Server {
+    child: Child,
+    address: String,
+    token: String,
+    _data: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(error) = ended {
+            eprintln!("the server did not end: {error}");
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Fault> {
+    let options = Options::parse();
+    let server = Arc::new(start(&options).await?);
+    let ids = Arc::new(fill(&server, &options).await?);
+    println!("{:<34} {:>9} {:>9} {:>9} {:>9} {:>8}", "workload", "per s", "p50 ms", "p95 ms", "p99 ms", "failed");
+    // The members that come and go are none of those that are in the big group from the start.
+    let inside = ids.len().min(20_000) / 2;
+    let big = group(&server, "Big", &ids[..inside]).await?;
+    let empty = group(&server, "Empty", &[]).await?;
+    let (count, pool) = (ids.len(), ids.len() - inside);
+    let user = move |n: u64| ids[index(n, count)].clone();
+    let (user_a, user_b, user_c, outsider) = (user.clone(), user.clone(), user.clone(), user);
+    let member = move |n: u64| outsider(u64::try_from(inside + index(n, pool)).unwrap_or(0));
+    let member_b = member.clone();
+    let came = move |n: u64| (n / pool as u64).is_multiple_of(2);
+    let mixes: Vec<(&str, usize, Mix)> = vec![
+        (
+            "look up by userName (hit)",
+            0,
+            Box::new(move |n| get(&format!("/Users?filter=userName+eq+%22load{}%40acme.example%22", n % count as u64))),
+        ),
+        (
+            "look up by userName (miss)",
+            0,
+            Box::new(|n| get(&format!("/Users?filter=userName+eq+%22nobody{n}%40acme.example%22"))),
+        ),
+        ("read one user", 0, Box::new(move |n| get(&format!("/Users/{}", user_a(n))))),
+        ("page of 100, first", 0, Box::new(|_| get("/Users?startIndex=1&count=100"))),
+        (
+            "page of 100, deep by startIndex",
+            0,
+            Box::new(move |n| get(&format!("/Users?startIndex={}&count=100", 1 + (n * 7919) % count as u64))),
+        ),
+        (
+            "filter userName sw",
+            0,
+            Box::new(move |n| get(&format!("/Users?filter=userName+sw+%22load{}%40%22", n % count as u64))),
+        ),
+        (
+            "filter displayName co",
+            0,
+            Box::new(move |n| get(&format!("/Users?filter=displayName+co+%22name+{}%22", n % count as u64))),
+        ),
+        ("create", 0, Box::new(|n| (Method::POST, "/Users".to_owned(), Some(person(&format!("new{n}")))))),
+        (
+            "PATCH active (Entra)",
+            0,
+            Box::new(move |n| patch(&user_b(n), if (n / count as u64).is_multiple_of(2) { "False" } else { "True" })),
+        ),
+        ("add one member, empty group", 4, Box::new(move |n| membership(&empty, &member(n), came(n)))),
+        ("add one member, large group", 4, Box::new(move |n| membership(&big, &member_b(n), came(n)))),
+        (
+            "replace a user (PUT)",
+            0,
+            Box::new(move |n| {
+                (Method::PUT, format!("/Users/{}", user_c(n)), Some(person(&format!("load{}", n % count as u64))))
+            }),
+        ),
+    ];
+    for (name, connections, mix) in mixes {
+        if name.contains(&options.only) {
+            let connections = if connections == 0 { options.connections } else { connections };
+            measure(&server, name, connections, Duration::from_secs(options.seconds), mix).await?;
+        }
+    }
+    println!("resident memory: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
+    Ok(())
+}
+
+fn index(n: u64, length: usize) -> usize {
+    usize::try_from(n).unwrap_or(0) % length
+}
+
+type Call = (Method, String, Option<Value>);
+type Mix = Box<dyn Fn(u64) -> Call + Send + Sync>;
+
+fn get(path: &str) -> Call {
+    (Method::GET, path.to_owned(), None)
+}
+
+fn patch(id: &str, active: &str) -> Call {
+    let operations = json!([{"op": "Replace", "path": "active", "value": active}]);
+    (Method::PATCH, format!("/Users/{id}"), Some(message(&operations)))
+}
+
+/// Adds a member, or takes it out again once everybody was added: each call changes something.
+fn membership(group: &str, user: &str, add: bool) -> Call {
+    let op = if add { "Add" } else { "Remove" };
+    let operations = json!([{"op": op, "path": "members", "value": [{"value": user}]}]);
+    (Method::PATCH, format!("/Groups/{group}"), Some(message(&operations)))
+}
+
+fn message(operations: &Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
+}
+
+fn person(name: &str) -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": format!("{name}@acme.example"),
+        "externalId": format!("ext-{name}"),
+        "name": {"givenName": "Name", "familyName": name},
+        "displayName": format!("Name {}", name.trim_start_matches(char::is_alphabetic)),
+        "emails": [{"value": format!("{name}@acme.example"), "type": "work", "primary": true}],
+        "active": true,
+    })
+}
+
+async fn start(options: &Options) -> Result<Server, Fault> {
+    let data = tempfile::tempdir()?;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(&options.binary);
+        command
+            .args(arguments)
+            .env("ROLLCALL_DATA_DIR", data.path())
+            .env("ROLLCALL_LISTEN", format!("127.0.0.1:{port}"))
+            .env("ROLLCALL_RECONCILER__PAUSED", "true")
+            .env("ROLLCALL_LOG", "warn")
+            .stderr(Stdio::inherit());
+        if let Some(url) = &options.database_url {
+            command.env("ROLLCALL_DATABASE_URL", url);
+        }
+        command
+    };
+    let output = |arguments: &[&str]| -> Result<String, Fault> {
+        let output = command(arguments).stdout(Stdio::piped()).output()?;
+        if !output.status.success() {
+            return Err(format!("{arguments:?} failed").into());
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    };
+    output(&["connection", "add", "load"])?;
+    let token = output(&["token", "create", "--connection", "load"])?;
+    let rules = data.path().join("rules.toml");
+    std::fs::write(
+        &rules,
+        "[[rule]]\nname = \"everybody\"\nwhen = 'userName pr'\nrole = \"agent\"\nskills = { english = 3 }\n",
+    )?;
+    output(&["rules", "import", &rules.to_string_lossy()])?;
+    let child = command(&["serve"]).stdout(Stdio::null()).spawn()?;
+    let server = Server { child, address: format!("127.0.0.1:{port}"), token, _data: data };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(&server.address).await.is_err() {
+        if Instant::now() > deadline {
+            return Err("the server did not start".into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(server)
+}
+
+/// Makes the users and returns their ids.
+async fn fill(server: &Arc<Server>, options: &Options) -> Result<Vec<String>, Fault> {
+    let (next, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
+    let total = u64::try_from(options.users)?;
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    for _ in 0..options.connections {
+        let (server, next, sender) = (Arc::clone(server), Arc::clone(&next), sender.clone());
+        tokio::spawn(async move {
+            let made = async {
+                let mut connection = connect(&server).await?;
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= total {
+                        return Ok::<_, Fault>(());
+                    }
+                    let call = (Method::POST, "/Users".to_owned(), Some(person(&format!("load{n}"))));
+                    let (_, body) = send(&server, &mut connection, call).await?;
+                    let id = serde_json::from_slice::<Value>(&body)?["id"].as_str().map(str::to_owned);
+                    sender.send((n, id.ok_or("a user was not made")?))?;
+                }
+            };
+            if let Err(error) = made.await {
+                eprintln!("filling stopped: {error}");
+            }
+        });
+    }
+    drop(sender);
+    let mut ids = Vec::with_capacity(options.users);
+    while let Some(made) = receiver.recv().await {
+        ids.push(made);
+    }
+    ids.sort();
+    if ids.len() != options.users {
+        return Err(format!("only {} of {} users were made", ids.len(), options.users).into());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{} users made in {seconds:.1} s ({:.0} per s)",
+        ids.len(),
+        f64::from(u32::try_from(ids.len())?) / seconds
+    );
+    Ok(ids.into_iter().map(|(_, id)| id).collect())
+}
+
+async fn group(server: &Server, name: &str, members: &[String]) -> Result<String, Fault> {
+    let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
+    let body =
+        json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name, "members": members});
+    let mut connection = connect(server).await?;
+    let began = Instant::now();
+    let (status, body) = send(server, &mut connection, (Method::POST, "/Groups".to_owned(), Some(body))).await?;
+    println!("group of {} made in {} ms ({status})", members.len(), began.elapsed().as_millis());
+    let id = serde_json::from_slice::<Value>(&body)?["id"].as_str().map(str::to_owned);
+    Ok(id.ok_or("the group was not made")?)
+}
+
+async fn measure(
+    server: &Arc<Server>,
+    name: &str,
+    connections: usize,
+    length: Duration,
+    mix: Mix,
+) -> Result<(), Fault> {
+    let (mix, next, failed) = (Arc::new(mix), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let began = Instant::now();
+    let mut workers = Vec::new();
+    for _ in 0..connections {
+        let (server, mix) = (Arc::clone(server), Arc::clone(&mix));
+        let (next, failed) = (Arc::clone(&next), Arc::clone(&failed));
+        workers.push(tokio::spawn(async move {
+            let mut connection = connect(&server).await?;
+            let mut latencies = Vec::new();
+            while began.elapsed() < length {
+                let call = mix(next.fetch_add(1, Ordering::Relaxed));
+                let sent = Instant::now();
+                let (status, _) = send(&server, &mut connection, call).await?;
+                latencies.push(sent.elapsed());
+                if !status.is_success() {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Ok::<_, Fault>(latencies)
+        }));
+    }
+    let mut latencies = Vec::new();
+    for worker in workers {
+        latencies.extend(worker.await??);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    latencies.sort();
+    let at =
+        |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default().as_secs_f64() * 1000.0;
+    println!(
+        "{name:<34} {:>9.0} {:>9.2} {:>9.2} {:>9.2} {:>8}",
+        f64::from(u32::try_from(latencies.len())?) / seconds,
+        at(50),
+        at(95),
+        at(99),
+        failed.load(Ordering::Relaxed)
+    );
+    Ok(())
+}
+
+type Connection = SendRequest<Full<Bytes>>;
+
+async fn connect(server: &Server) -> Result<Connection, Fault> {
+    let stream = TcpStream::connect(&server.address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            eprintln!("a connection broke: {error}");
+        }
+    });
+    Ok(sender)
+}
+
+async fn send(server: &Server, connection: &mut Connection, call: Call) -> Result<(StatusCode, Bytes), Fault> {
+    let (method, path, body) = call;
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/scim/v2{path}"))
+        .header(header::HOST, &server.address)
+        .header(header::AUTHORIZATION, format!("Bearer {}", server.token))
+        .header(header::CONTENT_TYPE, "application/scim+json")
+        .body(Full::new(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()))?;
+    connection.ready().await?;
+    let response = connection.send_request(request).await?;
+    let status = response.status();
+    Ok((status, response.into_body().collect().await?.to_bytes()))
+}
+
+/// Resident memory of a process in kB (Linux).
+fn resident(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
+}

@@ -1,0 +1,372 @@
+//! The only place that wires the parts together; `main` and the tests both come through here.
+
+mod keys;
+mod routers;
+
+use std::fs::DirBuilder;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::base::{Ambient, Keyring};
+use crate::config::{Config, Database, TaskRouterConfig};
+use crate::net::{HttpClient, HttpError};
+use crate::reconcile::driver::{self, DriverHandle, DriverPorts, DriverSettings, Wake as DriverWake};
+use crate::reconcile::execute::ExecuteSettings;
+use crate::reconcile::observe::Stats;
+use crate::reconcile::sql_store::SqlStore;
+use crate::service::{Core, ServiceError, Wake};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::taskrouter::stand_in::{StandIn, StandInError, StandInOptions};
+use crate::taskrouter::twilio::{TwilioConfig, TwilioConfigError};
+use crate::web::{Readiness, ServerSettings, WebState, serve, site};
+use routers::AccountRouters;
+
+/// The directory of the stand-in inside the data directory.
+pub const STAND_IN_DIRECTORY: &str = "stand-in";
+/// How long to wait before a failed recomputation is tried again.
+const RECOMPUTE_RETRY: Duration = Duration::from_secs(1);
+/// How often waiting recomputations are looked for without being told.
+const RECOMPUTE_POLL: Duration = Duration::from_millis(500);
+
+/// The program could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database cannot be used.
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// Something that is needed at the start failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// A file or directory cannot be used.
+    #[error("{what}: {source}")]
+    File {
+        /// What was to be done.
+        what: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The keys that seal secrets cannot be used.
+    #[error(transparent)]
+    Keys(#[from] crate::base::SealError),
+    /// The address is not free.
+    #[error("cannot listen at {0}: {1}; choose another with --listen or ROLLCALL_LISTEN")]
+    Listen(SocketAddr, io::Error),
+    /// The stand-in cannot run.
+    #[error("the built-in stand-in of TaskRouter cannot run: {0}")]
+    StandIn(#[from] StandInError),
+    /// TaskRouter cannot be reached as configured.
+    #[error(transparent)]
+    TaskRouter(#[from] TwilioConfigError),
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made: {0}")]
+    Http(#[from] HttpError),
+}
+
+/// Opens the database with what surrounds it: all that a command needs. The database is brought up to date, and has the
+/// account `default`.
+pub async fn open(config: &Config, ambient: Ambient, public_url: &str, wake: Wake) -> Result<Core, AppError> {
+    make_private(&config.data_dir).map_err(|source| AppError::File {
+        what: format!("the data directory {} cannot be made", config.data_dir.display()),
+        source,
+    })?;
+    let keyring = match &config.secret_key {
+        Some(keys) => Keyring::from_hex(keys.expose_secret())?,
+        None => keys::from_file(&config.data_dir, &ambient)?,
+    };
+    if let Database::Sqlite(file) = &config.database.target
+        && let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
+        make_private(folder).map_err(|source| AppError::File {
+            what: format!("the folder {} cannot be made", folder.display()),
+            source,
+        })?;
+    }
+    let store = Arc::new(Store::open(&store_options(config)).await?);
+    let core = Core::new(store, ambient, Arc::new(keyring), wake, public_url);
+    core.ensure_default_account().await?;
+    Ok(core)
+}
+
+/// Makes a missing directory for its owner only: people's names and addresses will be in it.
+fn make_private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+fn store_options(config: &Config) -> StoreOptions {
+    match &config.database.target {
+        Database::Sqlite(file) => StoreOptions::Sqlite { file: file.clone(), readers: config.database.sqlite_readers },
+        Database::Postgres(url) => {
+            StoreOptions::Postgres { url: url.clone(), connections: config.database.postgres_connections }
+        }
+    }
+}
+
+/// A running server.
+pub struct App {
+    core: Arc<Core>,
+    address: SocketAddr,
+    public_url: String,
+    listener: TcpListener,
+    readiness: Readiness,
+    settings: (ServerSettings, usize, Duration),
+    driver: DriverHandle,
+    stats: Arc<Stats>,
+    stand_in: Option<(Arc<StandIn>, Url)>,
+    routers: Arc<AccountRouters>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Binds the address, opens the database, and starts what works in the background. Nothing is served before
+    /// [`App::run`].
+    pub async fn start(config: &Config, ambient: Ambient) -> Result<Self, AppError> {
+        let listener =
+            TcpListener::bind(config.listen).await.map_err(|error| AppError::Listen(config.listen, error))?;
+        let address = listener.local_addr().map_err(|error| AppError::Listen(config.listen, error))?;
+        let public_url = config.public_url_at(address);
+        let (wake, stop, tasks) = (Wake::default(), CancellationToken::new(), TaskTracker::new());
+        let core = Arc::new(open(config, ambient.clone(), &public_url, wake.clone()).await?);
+        let stand_in = match &config.taskrouter.credentials {
+            Some(_) => None,
+            None => Some(start_stand_in(config, &ambient, &stop, &tasks).await?),
+        };
+        let own =
+            stand_in.as_ref().map(|(stand_in, url)| stand_in_config(stand_in, url)).or_else(|| configured(config));
+        let routers = Arc::new(AccountRouters::new(
+            Arc::clone(&core),
+            HttpClient::new()?,
+            ambient.clone(),
+            own,
+            &config.taskrouter,
+            stand_in.is_some(),
+        )?);
+        routers.refresh().await?;
+        tasks.spawn(Arc::clone(&routers).keep_fresh(stop.clone()));
+        tasks.spawn(recompute(Arc::clone(&core), wake.clone(), stop.clone()));
+        let stats = Arc::new(Stats::default());
+        let driver = start_driver(config, &core, &routers, &stats, &wake, ambient, &stop, &tasks);
+        let server =
+            ServerSettings { keep_alive: config.server.keep_alive, shutdown_grace: config.server.shutdown_grace };
+        Ok(Self {
+            core,
+            address,
+            public_url,
+            listener,
+            readiness: Readiness::default(),
+            settings: (server, config.server.body_limit, config.server.request_timeout),
+            driver,
+            stats,
+            stand_in,
+            routers,
+            stop,
+            tasks,
+        })
+    }
+
+    /// The use cases.
+    #[must_use]
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where others reach it.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// What the reconciler has done so far.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// The stand-in, if there are no Twilio credentials.
+    #[must_use]
+    pub fn stand_in(&self) -> Option<&Arc<StandIn>> {
+        self.stand_in.as_ref().map(|(stand_in, _)| stand_in)
+    }
+
+    /// Where the stand-in is reached, if there is one.
+    #[must_use]
+    pub fn stand_in_url(&self) -> Option<&Url> {
+        self.stand_in.as_ref().map(|(_, url)| url)
+    }
+
+    /// The TaskRouter of each account.
+    #[must_use]
+    pub fn routers(&self) -> &Arc<AccountRouters> {
+        &self.routers
+    }
+
+    /// Serves until `shutdown` is done; then finishes what is under way, so that nothing is lost and little is repeated.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), JoinError> {
+        let (server, body_limit, request_timeout) = self.settings;
+        let state =
+            WebState { core: Arc::clone(&self.core), readiness: self.readiness.clone(), body_limit, request_timeout };
+        self.readiness.set(true);
+        let readiness = self.readiness.clone();
+        let stopping = async move {
+            shutdown.await;
+            readiness.set(false);
+        };
+        serve(self.listener, site(state), server, stopping).await;
+        let driver = self.driver.shutdown().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        driver
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn start_stand_in(
+    config: &Config,
+    ambient: &Ambient,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<(Arc<StandIn>, Url), AppError> {
+    let wanted = config.taskrouter.stand_in_listen;
+    let options = StandInOptions { dir: Some(config.data_dir.join(STAND_IN_DIRECTORY)), ..StandInOptions::default() };
+    let stand_in = StandIn::open(options, ambient.clone())?;
+    let listener = TcpListener::bind(wanted).await.map_err(|error| AppError::Listen(wanted, error))?;
+    let bound = listener.local_addr().map_err(|error| AppError::Listen(wanted, error))?;
+    let url = Url::parse(&format!("http://{bound}"))
+        .map_err(|error| AppError::Listen(bound, io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+    tracing::warn!(
+        address = %bound,
+        "NO TWILIO CREDENTIALS: a built-in stand-in takes the place of TaskRouter, and no worker is made at Twilio. Set ROLLCALL_TASKROUTER__ACCOUNT_SID, __API_KEY, __API_SECRET and __WORKSPACE_SID for the real one."
+    );
+    let (serving, stopped) = (Arc::clone(&stand_in), stop.clone());
+    tasks.spawn(async move {
+        if let Err(error) = serving.serve(listener, stopped.cancelled_owned()).await {
+            tracing::error!(error = %crate::base::Causes(&error), "the stand-in of TaskRouter has stopped");
+        }
+    });
+    Ok((stand_in, url))
+}
+
+fn stand_in_config(stand_in: &StandIn, url: &Url) -> TwilioConfig {
+    let credentials = stand_in.credentials();
+    TwilioConfig::new(url.clone(), &credentials.workspace_sid, &credentials.api_key, credentials.api_secret)
+}
+
+/// The TaskRouter of the configuration, for the account `default`.
+fn configured(config: &Config) -> Option<TwilioConfig> {
+    let taskrouter = &config.taskrouter;
+    let credentials = taskrouter.credentials.as_ref()?;
+    let base = TwilioConfig::new(
+        taskrouter.base_url.clone(),
+        &credentials.workspace_sid,
+        &credentials.api_key,
+        credentials.api_secret.clone(),
+    );
+    Some(paced(base, taskrouter))
+}
+
+/// With the limits on calls that the configuration sets for each account.
+fn paced(base: TwilioConfig, taskrouter: &TaskRouterConfig) -> TwilioConfig {
+    TwilioConfig {
+        // Leavers have places of their own in the driver; their calls need room here as well.
+        in_flight: taskrouter.max_in_flight + DriverSettings::default().leaver_reserve,
+        rate: taskrouter.max_rate.map(f64::from),
+        call_timeout: taskrouter.timeout,
+        ..base
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "wiring: each part is named once, here")]
+fn start_driver(
+    config: &Config,
+    core: &Arc<Core>,
+    routers: &Arc<AccountRouters>,
+    stats: &Arc<Stats>,
+    wake: &Wake,
+    ambient: Ambient,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> DriverHandle {
+    let driver_wake = DriverWake::default();
+    let ports = DriverPorts {
+        store: Arc::new(SqlStore::new(Arc::clone(core.store()))),
+        routers: Arc::clone(routers) as Arc<_>,
+        ambient,
+        observer: Arc::clone(stats) as Arc<_>,
+        wake: driver_wake.clone(),
+    };
+    let settings = DriverSettings {
+        concurrency: config.reconciler.concurrency,
+        paused: config.reconciler.paused,
+        grace: config.server.shutdown_grace,
+        execute: ExecuteSettings {
+            protected_roles: config.reconciler.protected_roles.iter().cloned().collect(),
+            ..ExecuteSettings::default()
+        },
+        ..DriverSettings::default()
+    };
+    let driver = driver::start(ports, settings);
+    if config.reconciler.paused {
+        tracing::warn!(
+            "THE RECONCILER IS PAUSED (ROLLCALL_RECONCILER__PAUSED): pushes are accepted, nothing happens at TaskRouter"
+        );
+    }
+    let (workers, stop, routers) = (Arc::clone(&wake.workers), stop.clone(), Arc::clone(routers));
+    tasks.spawn(async move {
+        while stop.run_until_cancelled(workers.notified()).await.is_some() {
+            // The work may be for an account that was made a moment ago: without its TaskRouter it would be put off.
+            if let Err(error) = routers.refresh().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the accounts could not be read");
+            }
+            driver_wake.wake();
+        }
+    });
+    driver
+}
+
+/// Does what waits to be recomputed, chunk by chunk.
+async fn recompute(core: Arc<Core>, wake: Wake, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let wait = match core.recompute_chunk().await {
+            Ok(Some(progress)) => {
+                tracing::debug!(looked_at = progress.looked_at, changed = progress.changed, "access recomputed");
+                continue;
+            }
+            Ok(None) => RECOMPUTE_POLL,
+            Err(error) => {
+                tracing::error!(
+                    error = %crate::base::Causes(&error),
+                    "access could not be recomputed; trying again"
+                );
+                RECOMPUTE_RETRY
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = wake.recomputes.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Which TaskRouter an account has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::AppError;
+use crate::base::{AccountId, Ambient};
+use crate::config::TaskRouterConfig;
+use crate::net::HttpClient;
+use crate::reconcile::Routers;
+use crate::service::Core;
+use crate::service::accounts::DEFAULT;
+use crate::store::accounts::Account;
+use crate::taskrouter::TaskRouter;
+use crate::taskrouter::twilio::{TwilioConfig, TwilioTaskRouter};
+
+/// How often accounts that commands made are looked for.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// The clients of all accounts. An account with settings of its own has its own client; the account `default` otherwise has
+/// that of the configuration. While the stand-in runs, it serves every account without settings.
+pub struct AccountRouters {
+    core: Arc<Core>,
+    http: HttpClient,
+    ambient: Ambient,
+    own: Option<Arc<TwilioTaskRouter>>,
+    settings: TaskRouterConfig,
+    shared: bool,
+    known: RwLock<(i64, HashMap<AccountId, Arc<TwilioTaskRouter>>)>,
+}
+
+impl AccountRouters {
+    pub(super) fn new(
+        core: Arc<Core>,
+        http: HttpClient,
+        ambient: Ambient,
+        own: Option<TwilioConfig>,
+        settings: &TaskRouterConfig,
+        shared: bool,
+    ) -> Result<Self, AppError> {
+        let own = own.map(|own| TwilioTaskRouter::new(own, http.clone(), ambient.clone())).transpose()?.map(Arc::new);
+        Ok(Self {
+            core,
+            http,
+            ambient,
+            own,
+            settings: settings.clone(),
+            shared,
+            known: RwLock::new((0, HashMap::new())),
+        })
+    }
+
+    /// The client that the configuration or the stand-in gives.
+    #[must_use]
+    pub fn own(&self) -> Option<&Arc<TwilioTaskRouter>> {
+        self.own.as_ref()
+    }
+
+    /// Looks for accounts that were made since.
+    pub(super) async fn refresh(&self) -> Result<(), AppError> {
+        let epoch = self.core.store().epoch().await?;
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).0 == epoch {
+            return Ok(());
+        }
+        let mut known = self.known.read().unwrap_or_else(PoisonError::into_inner).1.clone();
+        for account in self.core.list_accounts().await? {
+            if known.contains_key(&account.id) {
+                continue;
+            }
+            match self.client(&account) {
+                Ok(Some(client)) => drop(known.insert(account.id, client)),
+                Ok(None) => {}
+                // One account that cannot be reached must not keep the others from their work.
+                Err(error) => {
+                    tracing::error!(account = %account.name, error = %crate::base::Causes(&error), "the account's TaskRouter cannot be used");
+                }
+            }
+        }
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = (epoch, known);
+        Ok(())
+    }
+
+    pub(super) async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(REFRESH)).await.is_some() {
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(error = %crate::base::Causes(&error), "the accounts could not be read");
+            }
+        }
+    }
+
+    fn client(&self, account: &Account) -> Result<Option<Arc<TwilioTaskRouter>>, AppError> {
+        let Some(settings) = &account.taskrouter else {
+            let served = self.shared || account.name.as_str() == DEFAULT;
+            return Ok(if served { self.own.clone() } else { None });
+        };
+        let Some(secret) = self.core.account_secret(account)? else { return Ok(None) };
+        let base = Url::parse(&settings.base_url).map_err(|error| AppError::File {
+            what: format!("the TaskRouter URL of account '{}'", account.name),
+            source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
+        })?;
+        let secret = SecretString::from(secret.as_str().to_owned());
+        let config = TwilioConfig::new(base, &settings.workspace_sid, &settings.api_key, secret);
+        let config = super::paced(config, &self.settings);
+        Ok(Some(Arc::new(TwilioTaskRouter::new(config, self.http.clone(), self.ambient.clone())?)))
+    }
+}
+
+impl Routers for AccountRouters {
+    fn for_account(&self, account: AccountId) -> Option<Arc<dyn TaskRouter>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.1.get(&account).map(|client| Arc::clone(client) as Arc<dyn TaskRouter>)
+    }
+}
+
+impl std::fmt::Debug for AccountRouters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountRouters").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}

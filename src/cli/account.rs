@@ -1,0 +1,127 @@
+//! `rollcall account`
+
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::output::{self, Table};
+use super::{Outcome, SecretFile};
+use crate::base::Slug;
+use crate::config::Config;
+use crate::service::Core;
+use crate::service::accounts::DEFAULT;
+use crate::store::accounts::TaskRouterSettings;
+
+/// Contact centres: one TaskRouter workspace each, and everything that belongs to it.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    Add(Box<AddArgs>),
+    List(ListArgs),
+}
+
+/// Add an account.
+///
+/// The account `default` is there from the start, with the settings of the table `[taskrouter]`. An account that is added
+/// without credentials has a TaskRouter only while the built-in stand-in runs, that is while `default` has no credentials
+/// either.
+#[derive(Debug, Args)]
+#[command(after_help = ADD_EXAMPLES)]
+pub struct AddArgs {
+    /// Its name: a-z, 0-9 and '-'
+    pub name: Slug,
+    /// How it reaches Twilio.
+    #[command(flatten)]
+    pub twilio: TwilioArgs,
+}
+
+/// Twilio credentials on the command line; the secret comes from a file, so that no process list shows it.
+#[derive(Debug, Default, Args)]
+pub struct TwilioArgs {
+    /// The Twilio account (AC...)
+    #[arg(long, value_name = "SID", requires_all = ["api_key", "api_secret_file", "workspace_sid"])]
+    pub account_sid: Option<String>,
+    /// An API key of it (SK...)
+    #[arg(long, value_name = "SID", requires = "account_sid")]
+    pub api_key: Option<String>,
+    /// The file that holds the secret of the API key, or - for standard input
+    #[arg(long, value_name = "FILE", requires = "account_sid")]
+    pub api_secret_file: Option<SecretFile>,
+    /// The TaskRouter workspace of Flex (WS...)
+    #[arg(long, value_name = "SID", requires = "account_sid")]
+    pub workspace_sid: Option<String>,
+    /// Another TaskRouter API than that of the configuration
+    #[arg(long, value_name = "URL", requires = "account_sid")]
+    pub base_url: Option<Url>,
+    /// Another Flex API than that of the configuration
+    #[arg(long, value_name = "URL", requires = "account_sid")]
+    pub flex_base_url: Option<Url>,
+}
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  rollcall account add acme-uk
+  rollcall account add acme-uk --account-sid AC... --api-key SK... --api-secret-file F --workspace-sid WS...";
+
+/// List the accounts.
+#[derive(Debug, Default, Args)]
+#[command(after_help = LIST_EXAMPLES)]
+pub struct ListArgs {}
+
+const LIST_EXAMPLES: &str = "\
+Example:
+  rollcall account list";
+
+impl AccountCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the name is taken, or the database cannot be used.
+    pub async fn run(&self, config: &Config, core: &Core) -> Outcome {
+        match self {
+            Self::Add(add) => {
+                let account = core.add_account(add.name.clone(), add.twilio.settings(config)?).await?;
+                output::line(format_args!("account {} added", account.name))?;
+            }
+            Self::List(_) => {
+                let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "SINCE"]);
+                for account in core.list_accounts().await? {
+                    let taskrouter = account.taskrouter.as_ref().map_or_else(
+                        // Only the account `default` has the credentials of the configuration.
+                        || match account.name.as_str() {
+                            DEFAULT => "from the configuration, else the stand-in".to_owned(),
+                            _ => "none of its own: the stand-in, while it runs".to_owned(),
+                        },
+                        |t| format!("{} {}", t.base_url, t.workspace_sid),
+                    );
+                    let rules = match account.rules_version {
+                        0 => "none".to_owned(),
+                        version => format!("version {version}"),
+                    };
+                    table.row([account.name.as_str(), &taskrouter, &rules, &account.created_at.to_string()]);
+                }
+                output::line(table)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TwilioArgs {
+    fn settings(&self, config: &Config) -> std::io::Result<Option<(TaskRouterSettings, String)>> {
+        let (Some(account_sid), Some(api_key), Some(file), Some(workspace_sid)) =
+            (&self.account_sid, &self.api_key, &self.api_secret_file, &self.workspace_sid)
+        else {
+            return Ok(None);
+        };
+        let base_url = self.base_url.as_ref().unwrap_or(&config.taskrouter.base_url);
+        let flex_base_url = self.flex_base_url.as_ref().unwrap_or(&config.taskrouter.flex_base_url);
+        let settings = TaskRouterSettings {
+            base_url: base_url.to_string(),
+            flex_base_url: flex_base_url.to_string(),
+            account_sid: account_sid.clone(),
+            api_key: api_key.clone(),
+            workspace_sid: workspace_sid.clone(),
+        };
+        Ok(Some((settings, file.read()?.expose_secret().to_owned())))
+    }
+}

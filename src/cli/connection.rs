@@ -1,0 +1,159 @@
+//! `rollcall connection`
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::output::{self, Table};
+use super::{AccountArg, Outcome};
+use crate::base::Slug;
+use crate::domain::Role;
+use crate::scim::Dialect;
+use crate::service::Core;
+use crate::service::accounts::DEFAULT;
+use crate::service::connections::ConnectionSettings;
+use crate::store::accounts::Account;
+use crate::store::connections::Connection;
+
+/// Links to identity providers, each belonging to an account.
+#[derive(Debug, Subcommand)]
+pub enum ConnectionCommand {
+    Add(AddArgs),
+    Set(SetArgs),
+    List(ListArgs),
+}
+
+/// Add a connection.
+///
+/// Its name is unique in the installation, because it stands in URLs. The SCIM base URL is the same for all connections:
+/// the token tells which connection a request belongs to.
+#[derive(Debug, Args)]
+#[command(after_help = ADD_EXAMPLES)]
+pub struct AddArgs {
+    /// Its name: a-z, 0-9 and '-'
+    pub name: Slug,
+    /// The account that it belongs to.
+    #[command(flatten)]
+    pub account: AccountArg,
+    /// How its requests are read: auto, strict, okta, entra, onelogin, jumpcloud, ping, keycloak, authentik or google
+    ///
+    /// auto understands every identity provider that we know; strict reads by the RFC alone.
+    #[arg(long, default_value = "auto")]
+    pub dialect: Dialect,
+    /// The roles that rules may give to its people: of owner, admin, supervisor, agent
+    #[arg(long, value_name = "ROLE,...", value_delimiter = ',', default_value = "supervisor,agent")]
+    pub may_grant: Vec<Role>,
+}
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  rollcall connection add okta
+  rollcall connection add entra --account acme-uk --may-grant admin,supervisor,agent";
+
+/// Change a connection. What is not named stays as it is.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES)]
+pub struct SetArgs {
+    /// Its name
+    pub name: Slug,
+    /// The account that it belongs to.
+    #[command(flatten)]
+    pub account: AccountArg,
+    /// How its requests are read
+    #[arg(long, group = "change")]
+    pub dialect: Option<Dialect>,
+    /// The roles that rules may give to its people; everybody's access is computed again
+    #[arg(long, value_name = "ROLE,...", value_delimiter = ',', group = "change")]
+    pub may_grant: Option<Vec<Role>>,
+    /// Answer its requests again
+    #[arg(long, group = "change", conflicts_with = "disable")]
+    pub enable: bool,
+    /// Refuse its requests with 401 from now on; its people stay as they are
+    #[arg(long, group = "change")]
+    pub disable: bool,
+}
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  rollcall connection set okta --dialect strict
+  rollcall connection set okta --disable";
+
+/// List the connections of an account.
+#[derive(Debug, Args)]
+#[command(after_help = LIST_EXAMPLES)]
+pub struct ListArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub account: AccountArg,
+}
+
+const LIST_EXAMPLES: &str = "\
+Example:
+  rollcall connection list --account acme-uk";
+
+impl ConnectionCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the account or connection does not exist, the name is taken, or the database cannot be used.
+    pub async fn run(&self, core: &Core) -> Outcome {
+        match self {
+            Self::Add(add) => {
+                let account = core.account(&add.account.account).await?;
+                let settings = ConnectionSettings {
+                    dialect: Some(add.dialect),
+                    may_grant: Some(add.may_grant.clone()),
+                    enabled: None,
+                };
+                let connection = core.add_connection(&account, add.name.clone(), settings).await?;
+                output::line(format_args!(
+                    "connection {0} added; next: rollcall token create --connection {0}{1}",
+                    connection.name,
+                    for_account(&account)
+                ))?;
+            }
+            Self::Set(set) => {
+                let account = core.account(&set.account.account).await?;
+                let settings = ConnectionSettings {
+                    dialect: set.dialect,
+                    may_grant: set.may_grant.clone(),
+                    enabled: (set.enable || set.disable).then_some(set.enable),
+                };
+                let connection = core.set_connection(&account, &set.name, settings).await?;
+                super::rules::recompute(core).await?;
+                output::line(table(&[connection]))?;
+            }
+            Self::List(list) => {
+                let account = core.account(&list.account.account).await?;
+                let connections = core.list_connections(&account).await?;
+                if connections.is_empty() {
+                    output::line(format_args!(
+                        "no connections yet; make one with: rollcall connection add NAME{}",
+                        for_account(&account)
+                    ))?;
+                } else {
+                    output::line(table(&connections))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flag that later commands need for another account than the default one.
+fn for_account(account: &Account) -> String {
+    if account.name.as_str() == DEFAULT { String::new() } else { format!(" --account {}", account.name) }
+}
+
+fn table(connections: &[Connection]) -> Table {
+    let mut table = Table::new(["NAME", "STATE", "DIALECT", "MAY GRANT", "SINCE"]);
+    for connection in connections {
+        let roles: Vec<&str> = connection.may_grant.iter().map(|role| role.as_str()).collect();
+        table.row([
+            connection.name.as_str(),
+            if connection.enabled { "enabled" } else { "disabled" },
+            &connection.dialect,
+            &roles.join(","),
+            &connection.created_at.to_string(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,76 @@
+//! Pages that are made from the program, compared with what the program says today. `script/docs` writes them anew.
+
+use std::fs;
+
+use clap::CommandFactory as _;
+use rollcall::cli::Cli;
+use rollcall::config::DEFAULTS;
+
+use super::{root, security};
+
+/// Set by `script/docs`: the pages are written instead of compared.
+const WRITE: &str = "ROLLCALL_TEST_WRITE_DOCS";
+
+/// As wide as the help is where there is no terminal.
+const WIDTH: usize = 100;
+
+#[test]
+fn config_md_is_current() {
+    let text = format!(
+        "# Configuration\n\n\
+         Made from `config/default.toml` by `script/docs`. It is what `rollcall check-config --defaults` prints: every key \
+         with its default, its meaning and its environment variable. [OPERATIONS.md](OPERATIONS.md#configuration) says how \
+         the sources are merged.\n\n```toml\n{}\n```\n",
+        DEFAULTS.trim_end()
+    );
+    is_current("docs/config.md", &text);
+}
+
+#[test]
+fn cli_md_is_current() {
+    let mut text = "# The command line\n\nMade from the program by `script/docs`: what `--help` says of each command. The options \
+         of every command, which stand below the first help, are left out of the others.\n"
+        .to_owned();
+    let mut command = Cli::command().term_width(WIDTH);
+    command.build();
+    describe(&mut command, "", &mut text);
+    is_current("docs/cli.md", &text);
+}
+
+#[test]
+fn security_tests_md_is_current() {
+    is_current("docs/security-tests.md", &security::page());
+}
+
+fn describe(command: &mut clap::Command, path: &str, text: &mut String) {
+    use std::fmt::Write as _;
+    let path = format!("{path} {}", command.get_name()).trim().to_owned();
+    let help = command.render_long_help().to_string();
+    let global = "\nOptions of every command:\n";
+    let help = match help.split_once(global) {
+        Some((before, after)) if path.contains(' ') => {
+            let examples =
+                after.split_once("\nExample").map(|(_, rest)| format!("\nExample{rest}")).unwrap_or_default();
+            format!("{before}{examples}")
+        }
+        _ => help,
+    };
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    writeln!(text, "\n## {path}\n\n```text\n{}\n```", lines.join("\n")).unwrap();
+    for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+        describe(inner, &path, text);
+    }
+}
+
+/// Compares a page with what it should be, or writes it.
+fn is_current(path: &str, wanted: &str) {
+    let file = root().join(path);
+    if std::env::var_os(WRITE).is_some() {
+        fs::write(&file, wanted).unwrap();
+        return;
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    let first = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
+    let line = first.unwrap_or_else(|| found.lines().count().min(wanted.lines().count())) + 1;
+    assert!(found == wanted, "{path} is not current from line {line} on: run script/docs");
+}

@@ -1,0 +1,12 @@
+//! All integration tests are one program: it is linked once.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on fails, and says why")]
+
+mod architecture;
+mod conformance;
+mod demo;
+mod docs;
+mod pipeline;
+mod program;
+mod scim;
+mod support;

@@ -1,0 +1,8 @@
+//! The security checklist for SCIM; docs/SECURITY.md lists the lines S27 to S45 and S61.
+
+mod audit;
+mod authentication;
+mod limits;
+mod members;
+mod rights;
+mod tenancy;
