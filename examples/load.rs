@@ -225,7 +225,7 @@ async fn start(options: &Options) -> Result<Server, Fault> {
 /// Makes the users and returns their ids.
 async fn fill(server: &Arc<Server>, options: &Options) -> Result<Vec<String>, Fault> {
     let (next, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
-    let total = u64::try_from(options.users)?;
+    let total = u64::try_from(options.users.max(2))?;
     let (sender, mut receiver) = mpsc::unbounded_channel();
     for _ in 0..options.connections {
         let (server, next, sender) = (Arc::clone(server), Arc::clone(&next), sender.clone());
@@ -254,7 +254,7 @@ async fn fill(server: &Arc<Server>, options: &Options) -> Result<Vec<String>, Fa
         ids.push(made);
     }
     ids.sort();
-    if ids.len() != options.users {
+    if ids.len() != options.users.max(2) {
         return Err(format!("only {} of {} users were made", ids.len(), options.users).into());
     }
     let seconds = began.elapsed().as_secs_f64();

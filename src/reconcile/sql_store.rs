@@ -42,7 +42,24 @@ impl DesiredStore for SqlStore {
                 Box::pin(async move { workers::claim(tx, &as_claim(&wanted)).await })
             })
             .await?;
-        rows.into_iter().map(|row| claimed(row, &request.lease)).collect()
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id.to_string();
+            match claimed(row, &request.lease) {
+                Ok(claimed) => all.push(claimed),
+                Err(error) => {
+                    let why = crate::base::Causes(&error).to_string();
+                    let job = Arc::new((id, why));
+                    self.0
+                        .keep(move |tx| {
+                            let job = Arc::clone(&job);
+                            Box::pin(async move { workers::set_aside(tx, &job.0, &job.1).await })
+                        })
+                        .await?;
+                }
+            }
+        }
+        Ok(all)
     }
 
     async fn renew(

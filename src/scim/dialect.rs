@@ -81,6 +81,14 @@ impl Dialect {
         self.lenient()
     }
 
+    /// A number where text is meant (an employee number, a postal code) is that text: one attribute of a hand-written
+    /// template must not refuse the deactivation that stands beside it. OneLogin's templates:
+    /// `fixtures/onelogin/numbers-as-text.json`.
+    #[must_use]
+    pub const fn numbers_as_text(self) -> bool {
+        self.lenient()
+    }
+
     /// `op` may be written in any case (`Replace`), and so may the key `Operations`.
     /// Entra ID without its compliance flag: `fixtures/entra/disable-string-false.json`.
     #[must_use]

@@ -8,8 +8,11 @@ mod render;
 
 use serde_json::{Map, Value};
 
+use crate::base::fold;
+
 use super::error::excerpt;
-use super::schema::{AttrRef, Mutability, Resolved, Schema};
+use super::schema::{AttrRef, ENTERPRISE_URN, Mutability, Resolved, Schema};
+
 use super::value::{Coercer, is_blank};
 use super::{AttrName, Dialect, ResourceKind, ScimError, schema_of};
 
@@ -73,8 +76,9 @@ pub fn read_resource(kind: ResourceKind, body: Value, dialect: Dialect) -> Resul
 /// Checks that the document has what its type requires, in a usable form.
 ///
 /// # Errors
-/// 400 `invalidValue` if `userName` or a group's `displayName` is missing or blank, or if it has characters that cannot
-/// be seen or stand at an end unseen, by which one name could pass for another.
+/// 400 `invalidValue` if `userName` or a group's `displayName` is missing or blank, if it has characters that cannot be
+/// seen or stand at an end unseen, by which one name could pass for another, or if a value by which resources are found
+/// is longer than [`MAX_NAME_BYTES`].
 pub fn check_required(kind: ResourceKind, document: &Map<String, Value>) -> Result<(), ScimError> {
     for attribute in schema_of(kind).core.attributes.iter().filter(|attribute| attribute.required) {
         let (name, value) = (attribute.name, document.get(attribute.name));
@@ -86,6 +90,29 @@ pub fn check_required(kind: ResourceKind, document: &Map<String, Value>) -> Resu
             return Err(ScimError::invalid_value(format!(
                 "'{name}' must not begin or end with white space nor contain invisible characters."
             )));
+        }
+    }
+    check_lengths(document)
+}
+
+/// The longest value by which resources are found, in bytes once folded. An index of PostgreSQL takes no more than 2,700
+/// bytes for all its columns together, and the same body must not be accepted by one database and fail on the other.
+pub const MAX_NAME_BYTES: usize = 1024;
+
+fn check_lengths(document: &Map<String, Value>) -> Result<(), ScimError> {
+    let enterprise = document.get(ENTERPRISE_URN);
+    let emails = document.get("emails").and_then(Value::as_array).into_iter().flatten();
+    let values = ["userName", "displayName", "externalId"]
+        .map(|name| (name, document.get(name)))
+        .into_iter()
+        .chain(emails.map(|email| ("emails.value", email.get("value"))))
+        .chain([
+            ("employeeNumber", enterprise.and_then(|part| part.get("employeeNumber"))),
+            ("manager.value", enterprise.and_then(|part| part.get("manager")?.get("value"))),
+        ]);
+    for (name, value) in values {
+        if value.and_then(Value::as_str).is_some_and(|text| fold(text).len() > MAX_NAME_BYTES) {
+            return Err(ScimError::invalid_value(format!("'{name}' is longer than {MAX_NAME_BYTES} bytes.")));
         }
     }
     Ok(())

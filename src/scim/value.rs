@@ -135,6 +135,9 @@ impl Coercer {
             AttributeType::Decimal if value.is_number() => {}
             AttributeType::Decimal => return Err(mistyped(name, "a number", &value)),
             AttributeType::DateTime => check_date(name, &value)?,
+            AttributeType::String if attr.name != "userName" && value.is_number() && self.dialect.numbers_as_text() => {
+                return Ok(Some(Value::String(value.to_string())));
+            }
             AttributeType::String | AttributeType::Binary | AttributeType::Reference => {
                 check_string(name, &value)?;
             }

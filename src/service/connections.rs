@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::base::Slug;
+use crate::base::{EventId, Slug, Timestamp};
 use crate::domain::Role;
 use crate::scim::Dialect;
 use crate::store::accounts::Account;
@@ -57,7 +57,7 @@ impl Core {
             created_at: self.ambient.now(),
         };
         settings.apply(&mut connection);
-        let event = self.connection_event("connection.create", &connection, None);
+        let event = event("connection.create", self.ambient.id(), self.ambient.now(), &connection, None);
         let made = connection.clone();
         self.store
             .configure(move |tx| {
@@ -81,24 +81,29 @@ impl Core {
         name: &Slug,
         settings: ConnectionSettings,
     ) -> Result<Connection, ServiceError> {
-        let before = self.connection(account, name).await?;
-        let mut after = before.clone();
-        settings.apply(&mut after);
-        let event = self.connection_event("connection.set", &after, Some(&before));
-        let recompute = (before.may_grant != after.may_grant).then(|| self.ambient.id::<uuid::Uuid>());
-        let (changed, at) = (after.clone(), self.ambient.now());
-        self.store
+        self.connection(account, name).await?;
+        let (job, event_id, recompute): (_, EventId, uuid::Uuid) =
+            ((account.id, name.clone(), settings), self.ambient.id(), self.ambient.id());
+        let at = self.ambient.now();
+        let after = self
+            .store
             .configure(move |tx| {
-                let (changed, event) = (changed.clone(), event.clone());
+                let (account, name, settings) = job.clone();
                 Box::pin(async move {
+                    // Read where nobody else can change it, so that two changes do not undo each other.
+                    let before = connections::by_name(tx, account, &name).await?.ok_or_else(|| {
+                        ServiceError::Missing { kind: "connection", name: name.to_string(), hint: String::new() }
+                    })?;
+                    let mut after = before.clone();
+                    settings.apply(&mut after);
                     let mut change = tx.change();
-                    change.set_connection(&changed, at)?;
-                    if let Some(id) = recompute {
-                        change.insert_recompute(id, changed.account, None, event.id, at)?;
+                    change.set_connection(&after, at)?;
+                    if before.may_grant != after.may_grant {
+                        change.insert_recompute(recompute, account, None, event_id, at)?;
                     }
-                    change.audit(&event)?;
+                    change.audit(&event("connection.set", event_id, at, &after, Some(&before)))?;
                     tx.apply(change).await?;
-                    Ok::<_, ServiceError>(())
+                    Ok::<_, ServiceError>(after)
                 })
             })
             .await?;
@@ -122,21 +127,27 @@ impl Core {
     pub async fn list_connections(&self, account: &Account) -> Result<Vec<Connection>, ServiceError> {
         Ok(connections::of_account(self.store.read(), account.id).await?)
     }
+}
 
-    fn connection_event(&self, action: &'static str, after: &Connection, before: Option<&Connection>) -> AuditEvent {
-        AuditEvent {
-            id: self.ambient.id(),
-            at: self.ambient.now(),
-            account: after.account,
-            connection: Some(after.id),
-            actor: "command".to_owned(),
-            request: String::new(),
-            action,
-            target_kind: "connection",
-            target_id: after.id.to_string(),
-            before: before.map(as_value),
-            after: Some(as_value(after)),
-        }
+fn event(
+    action: &'static str,
+    id: EventId,
+    at: Timestamp,
+    after: &Connection,
+    before: Option<&Connection>,
+) -> AuditEvent {
+    AuditEvent {
+        id,
+        at,
+        account: after.account,
+        connection: Some(after.id),
+        actor: "command".to_owned(),
+        request: String::new(),
+        action,
+        target_kind: "connection",
+        target_id: after.id.to_string(),
+        before: before.map(as_value),
+        after: Some(as_value(after)),
     }
 }
 

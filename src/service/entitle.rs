@@ -3,9 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::access::{Access, ConnectionGrants, RuleSet, desired_worker, evaluate};
-use crate::base::UserId;
+use crate::base::{AccountId, ConnectionId, UserId};
 use crate::domain::{DesiredWorker, Role, UserStatus};
 use crate::store::users::UserGroup;
+use crate::store::{StoreError, Tx};
+
+use super::core::Parts;
+use super::error::ServiceError;
 
 /// What follows from the rules for one person.
 #[derive(Debug)]
@@ -16,18 +20,30 @@ pub(super) struct Entitled {
     pub(super) desired: Option<DesiredWorker>,
 }
 
-/// Computes what a person has now. Only active people have anything.
-pub(super) fn entitle(
-    rules: &RuleSet,
-    grants: ConnectionGrants,
-    status: UserStatus,
-    user: UserId,
-    attributes: &Map<String, Value>,
-    groups: &[UserGroup],
-) -> Entitled {
-    if !status.may_have_access() {
-        return Entitled { role: None, access: None, desired: None };
+impl Parts {
+    /// Computes what a person has now. Only active people have anything, so that nobody's leaving depends on the rules.
+    pub(super) async fn entitle(&self, tx: &Tx, person: &Entitling<'_>) -> Result<Entitled, ServiceError> {
+        if !person.status.may_have_access() {
+            return Ok(Entitled { role: None, access: None, desired: None });
+        }
+        let rules = self.caches.rules(tx, person.account).await?;
+        let grants = self.caches.grants(tx, person.account, person.connection).await?;
+        entitle(&rules, grants, person)
     }
+}
+
+/// Whom it is computed for.
+pub(super) struct Entitling<'a> {
+    pub(super) account: AccountId,
+    pub(super) connection: Option<ConnectionId>,
+    pub(super) status: UserStatus,
+    pub(super) user: UserId,
+    pub(super) attributes: &'a Map<String, Value>,
+    pub(super) groups: &'a [UserGroup],
+}
+
+fn entitle(rules: &RuleSet, grants: ConnectionGrants, person: &Entitling<'_>) -> Result<Entitled, ServiceError> {
+    let Entitling { user, attributes, groups, .. } = *person;
     let mut subject = attributes.clone();
     subject.insert("id".to_owned(), Value::String(user.to_string()));
     if !groups.is_empty() {
@@ -42,15 +58,16 @@ pub(super) fn entitle(
             (None, Some(error.to_string()))
         }
     };
-    Entitled { role: access.role, access: stored(&access, problem), desired }
+    Ok(Entitled { role: access.role, access: Some(stored(&access, problem)?), desired })
 }
 
-fn stored(access: &Access, problem: Option<String>) -> Option<String> {
-    let mut value = serde_json::to_value(access).ok()?;
+fn stored(access: &Access, problem: Option<String>) -> Result<String, ServiceError> {
+    let mut value = serde_json::to_value(access)
+        .map_err(|error| StoreError::Damaged { table: "user", what: format!("access: {error}") })?;
     if let Some(problem) = problem {
         value["problem"] = Value::String(problem);
     }
-    Some(value.to_string())
+    Ok(value.to_string())
 }
 
 /// The attribute `groups` (RFC 7643 §4.1.2).

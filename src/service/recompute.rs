@@ -1,17 +1,17 @@
 //! Computing people's access anew: at once for few, in chunks for many.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::access::{Access, RuleSet};
-use crate::base::{AccountId, EventId, UserId};
-use crate::domain::UserStatus;
+use crate::access::Access;
+use crate::base::{AccountId, Causes, EventId, UserId};
 use crate::store::recomputes::{self, Recompute};
 use crate::store::users::{self, User, UserGroup};
 use crate::store::workers::Wanted;
-use crate::store::{Change, Tx, memberships};
+use crate::store::{Change, StoreError, Tx};
 
 use super::core::{Core, Parts};
-use super::entitle::{Entitled, entitle};
+use super::entitle::{Entitled, Entitling};
 use super::error::ServiceError;
 
 /// Changes that touch up to this many people are computed in their own transaction.
@@ -69,7 +69,6 @@ async fn settle(
     if ids.is_empty() {
         return Ok(0);
     }
-    let rules = parts.caches.rules(tx, account).await?;
     let people = users::many_locked(tx, account, ids).await?;
     let mut groups: HashMap<UserId, Vec<UserGroup>> = HashMap::new();
     let members: Vec<UserId> = people.iter().filter(|(user, _)| user.in_groups).map(|(user, _)| user.id).collect();
@@ -80,12 +79,24 @@ async fn settle(
     }
     let mut changed = 0;
     for (user, had) in &people {
-        // Somebody who was deleted while a membership was on its way (PostgreSQL) is a member of nothing.
-        if user.status == UserStatus::Deleted && user.in_groups {
-            memberships::leave_all(tx, memberships::Member::User(user.id)).await?;
-        }
         let groups = groups.get(&user.id).map_or(&[][..], Vec::as_slice);
-        let entitled = entitled(tx, parts, &rules, user, groups).await?;
+        // One person who cannot be read must not keep the others waiting.
+        let attributes = match user.attributes() {
+            Ok(attributes) => attributes,
+            Err(error) => {
+                tracing::error!(user = %user.id, error = %Causes(&error), "a person's access cannot be computed");
+                continue;
+            }
+        };
+        let person = Entitling {
+            account: user.account,
+            connection: user.connection,
+            status: user.status,
+            user: user.id,
+            attributes: &attributes,
+            groups,
+        };
+        let entitled = parts.entitle(tx, &person).await?;
         let digest = entitled.desired.as_ref().map(crate::domain::DesiredWorker::digest);
         if only == Only::Losers && (had.is_none() || digest.is_some()) {
             continue;
@@ -95,17 +106,6 @@ async fn settle(
         }
     }
     Ok(changed)
-}
-
-async fn entitled(
-    tx: &Tx,
-    parts: &Parts,
-    rules: &RuleSet,
-    user: &User,
-    groups: &[UserGroup],
-) -> Result<Entitled, ServiceError> {
-    let grants = parts.caches.grants(tx, user.account, user.connection).await?;
-    Ok(entitle(rules, grants, user.status, user.id, &user.attributes()?, groups))
 }
 
 fn write(
@@ -153,16 +153,28 @@ impl Core {
             return Ok(None);
         }
         let parts = self.parts();
-        let progress = self
+        let taken: Arc<Mutex<Option<uuid::Uuid>>> = Arc::default();
+        let noted = Arc::clone(&taken);
+        let result = self
             .store
             .write(move |tx| {
-                let parts = parts.clone();
+                let (parts, noted) = (parts.clone(), Arc::clone(&noted));
                 Box::pin(async move {
                     let Some(work) = recomputes::claim(tx).await? else { return Ok::<_, ServiceError>(None) };
+                    *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(work.id);
                     Ok(Some(chunk(tx, &parts, work).await?))
                 })
             })
-            .await?;
+            .await;
+        let failed = *taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = match (result, failed) {
+            (Err(error), Some(work)) => {
+                // The others must not wait behind it.
+                self.store.write(move |tx| Box::pin(recomputes::put_off(tx, work))).await?;
+                return Err(error);
+            }
+            (result, _) => result?,
+        };
         self.wake_if(progress.is_some_and(|progress| progress.changed > 0));
         Ok(progress)
     }
@@ -199,7 +211,12 @@ async fn next(tx: &Tx, work: &Recompute) -> Result<Vec<UserId>, ServiceError> {
 }
 
 /// The stored outcome of the rules for a user.
-#[must_use]
-pub fn stored_access(user: &User) -> Option<Access> {
-    serde_json::from_str(user.access.as_deref()?).ok()
+pub fn stored_access(user: &User) -> Result<Option<Access>, ServiceError> {
+    let read = |text: &str| {
+        serde_json::from_str(text).map_err(|error| {
+            let what = format!("access of {}: {error}", user.id);
+            ServiceError::from(StoreError::Damaged { table: "user", what })
+        })
+    };
+    user.access.as_deref().map(read).transpose()
 }

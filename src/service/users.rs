@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::access::RuleSet;
 use crate::base::{EventId, Page, Timestamp, UserId, fold};
 use crate::domain::UserStatus;
 use crate::scim::filter::{Bound, Filter, Limits};
@@ -15,7 +14,7 @@ use crate::store::{Change, Listing, Matches, Tx};
 
 use super::cache::Caller;
 use super::core::Core;
-use super::entitle::{Entitled, entitle};
+use super::entitle::{Entitled, Entitling};
 use super::error::ServiceError;
 use super::render::{Rendered, render_user};
 
@@ -48,11 +47,17 @@ impl Core {
             .write(move |tx| {
                 let (caller, core, new) = (caller_.clone(), core.clone(), std::sync::Arc::clone(&written));
                 Box::pin(async move {
-                    let rules = core.caches.rules(tx, caller.account).await?;
                     let (id, at, document) = &*new;
                     let status = UserStatus::provisioned(is_active(document));
-                    let grants = core.caches.grants(tx, caller.account, Some(caller.connection)).await?;
-                    let entitled = entitle(&rules, grants, status, *id, document, &[]);
+                    let person = Entitling {
+                        account: caller.account,
+                        connection: Some(caller.connection),
+                        status,
+                        user: *id,
+                        attributes: document,
+                        groups: &[],
+                    };
+                    let entitled = core.entitle(tx, &person).await?;
                     let event = core.ambient.id();
                     let mut change = tx.change();
                     change.insert_user(&UserState {
@@ -66,7 +71,16 @@ impl Core {
                         version: 1,
                         at: *at,
                     })?;
-                    let wakes = core.want(&mut change, &caller, *id, &entitled, event)?;
+                    if let Some(desired) = &entitled.desired {
+                        let worker = core.ambient.id();
+                        change.want_worker(&Wanted {
+                            id: worker,
+                            account: caller.account,
+                            user: *id,
+                            desired,
+                            event,
+                        })?;
+                    }
                     change.audit(&by(
                         &caller,
                         event,
@@ -77,7 +91,7 @@ impl Core {
                         Some(Value::Object(document.clone())),
                     ))?;
                     tx.apply_unless_taken(change).await?;
-                    Ok::<_, ServiceError>(wakes)
+                    Ok::<_, ServiceError>(entitled.desired.is_some())
                 })
             })
             .await?;
@@ -230,8 +244,7 @@ impl Core {
                     if after == before {
                         return Ok::<_, ServiceError>((user, groups, false));
                     }
-                    let rules = core.caches.rules(tx, caller.account).await?;
-                    let change = UserChange { tx, core: &core, caller: &caller, rules: &rules, action, at };
+                    let change = UserChange { tx, core: &core, caller: &caller, action, at };
                     let (user, wakes) = change.write(user, &groups, &before, after).await?;
                     Ok((user, groups, wakes))
                 })
@@ -263,7 +276,6 @@ struct UserChange<'a> {
     tx: &'a Tx,
     core: &'a super::core::Parts,
     caller: &'a Caller,
-    rules: &'a RuleSet,
     action: &'static str,
     at: Timestamp,
 }
@@ -277,8 +289,15 @@ impl UserChange<'_> {
         after: Map<String, Value>,
     ) -> Result<(User, bool), ServiceError> {
         let status = UserStatus::provisioned(is_active(&after));
-        let grants = self.core.caches.grants(self.tx, user.account, user.connection).await?;
-        let entitled = entitle(self.rules, grants, status, user.id, &after, groups);
+        let person = Entitling {
+            account: user.account,
+            connection: user.connection,
+            status,
+            user: user.id,
+            attributes: &after,
+            groups,
+        };
+        let entitled = self.core.entitle(self.tx, &person).await?;
         let event: EventId = self.core.ambient.id();
         let renamed = fold_name(before) != fold_name(&after);
         let mut change = self.tx.change();
@@ -318,7 +337,7 @@ impl UserChange<'_> {
 }
 
 impl super::core::Parts {
-    /// Says which worker follows; true if the reconciler may have something to do.
+    /// Says which worker follows.
     pub(super) fn want(
         &self,
         change: &mut Change,
@@ -326,13 +345,14 @@ impl super::core::Parts {
         user: UserId,
         entitled: &Entitled,
         event: EventId,
-    ) -> Result<bool, ServiceError> {
-        if let Some(desired) = &entitled.desired {
-            change.want_worker(&Wanted { id: self.ambient.id(), account: caller.account, user, desired, event })?;
-            return Ok(true);
+    ) -> Result<(), ServiceError> {
+        match &entitled.desired {
+            Some(desired) => {
+                change.want_worker(&Wanted { id: self.ambient.id(), account: caller.account, user, desired, event })?;
+            }
+            None => change.unwant_worker(caller.account, user, event),
         }
-        change.unwant_worker(caller.account, user, event);
-        Ok(true)
+        Ok(())
     }
 }
 

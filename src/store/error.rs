@@ -98,7 +98,7 @@ fn is_passing(error: &DbErr) -> bool {
     }
     // PostgreSQL classes: connection, resources, operator intervention, system; SQLite: busy, locked, I/O, full, cannot open.
     ["08", "40", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-        || code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14) && code < 0x1_0000)
+        || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14)))
         || is_io(error)
 }
 

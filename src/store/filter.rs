@@ -71,13 +71,13 @@ pub(super) trait Listed: Sized + Send {
     fn id(&self) -> String;
     /// The condition of a filter, as far as SQL carries it.
     async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError>;
-    /// The resources as the filter sees them.
+    /// The resources as the filter sees them; none: they are too large to look at.
     async fn resources(
         session: &Session,
         rows: &[Self],
         listing: &Listing<'_>,
         filter: &Bound,
-    ) -> Result<Vec<Map<String, Value>>, StoreError>;
+    ) -> Result<Option<Vec<Map<String, Value>>>, StoreError>;
 }
 
 pub(super) async fn list<T: Listed>(
@@ -121,8 +121,7 @@ fn base<T: Listed>(
     condition: Option<Condition>,
 ) -> Sql {
     let alias = T::ALIAS;
-    let selective = condition.as_ref().is_some_and(|c| c.selective);
-    let mut sql = if selective {
+    let mut sql = if condition.as_ref().is_some_and(|c| c.apart) {
         // The index of the condition is wanted, which begins with the account where names are unique in it. SQLite leaves an
         // index alone for a column that stands behind a plus.
         let plus = if session.is_postgres() { "" } else { "+" };
@@ -194,7 +193,9 @@ async fn checked<T: Listed>(
         let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let Some(last) = chunk.last().map(T::id) else { break };
         after = last;
-        let resources = T::resources(session, &chunk, listing, filter).await?;
+        let Some(resources) = T::resources(session, &chunk, listing, filter).await? else {
+            return Ok(Matches::TooMany);
+        };
         for (row, resource) in chunk.into_iter().zip(resources) {
             if filter.matches(&resource) {
                 if total >= page.offset && total - page.offset < page.limit {

@@ -41,8 +41,8 @@ impl Group {
 
 pub(super) const COLUMNS: &str =
     "g.id, g.account_id, g.connection_id, g.document, g.version, g.created_at, g.updated_at";
-/// A filter on members other than by their id looks at this many of each group at most.
-const MEMBERS_FOR_FILTER: u64 = 10_000;
+/// A filter on members other than by their id looks at this many of them at a time at most.
+pub(super) const MEMBERS_FOR_FILTER: u64 = 20_000;
 
 impl Change {
     /// Makes a group. The displayName may be taken, so this must be the first part of a change.
@@ -144,8 +144,9 @@ pub async fn list(
     super::filter::list(session, connection, listing).await
 }
 
-pub(super) async fn members_for_filter(session: &Session, group: GroupId) -> Result<Vec<Value>, StoreError> {
-    let members = memberships::page(session, group, "", MEMBERS_FOR_FILTER).await?;
+/// The members of a group as a filter sees them: one more than `most` if there are more.
+pub(super) async fn members_for_filter(session: &Session, group: GroupId, most: u64) -> Result<Vec<Value>, StoreError> {
+    let members = memberships::page(session, group, "", most.saturating_add(1)).await?;
     Ok(members
         .into_iter()
         .map(|(member, display)| json!({"value": member.id(), "type": member.kind(), "display": display}))

@@ -74,7 +74,13 @@ pub async fn add(
     event: EventId,
     at: Timestamp,
 ) -> Result<Vec<Member>, StoreError> {
+    // Whoever is deleted at this moment is waited for, and then not found below.
+    super::users::lock(tx, ids).await?;
     let (list, ids) = (id_list(tx), to_json("membership", ids)?);
+    if tx.is_postgres() {
+        let sql = format!("SELECT id FROM \"group\" WHERE id IN ({list}) ORDER BY id FOR SHARE");
+        tx.all(Sql::new(sql).bind(ids.as_str())).await?;
+    }
     let sql = Sql::new(format!(
         "INSERT INTO membership (group_id, member_id, member_kind, event_id, created_at) \
          SELECT ?, found.id, found.kind, ?, ? FROM ( \
@@ -117,7 +123,12 @@ pub async fn keep_only(tx: &Tx, group: GroupId, ids: &[String]) -> Result<Vec<Me
 /// Takes a user or group out of every group; says which groups it was in.
 pub async fn leave_all(tx: &Tx, member: Member) -> Result<Vec<GroupId>, StoreError> {
     let sql = Sql::new("DELETE FROM membership WHERE member_id = ? RETURNING group_id").bind(member.id());
-    tx.all_writing(sql).await?.iter().map(|row| row.parsed("membership", "group_id")).collect()
+    let rows = tx.all_writing(sql).await?;
+    let mut groups: Vec<GroupId> =
+        rows.iter().map(|row| row.parsed("membership", "group_id")).collect::<Result<_, _>>()?;
+    // Whoever changes several groups does so in the order of ids, so that nobody waits in a circle.
+    groups.sort();
+    Ok(groups)
 }
 
 /// The members of a group in the order of their ids, after one of them, at most `limit`.
@@ -191,7 +202,8 @@ pub async fn users_below(
 /// Orders changes of how groups are nested, so that two of them cannot make a cycle together.
 pub async fn lock_nesting(tx: &Tx, connection: ConnectionId) -> Result<(), StoreError> {
     if tx.is_postgres() {
-        tx.one(Sql::new("SELECT id FROM connection WHERE id = ? FOR UPDATE").bind(connection.to_string())).await?;
+        tx.one(Sql::new("SELECT id FROM connection WHERE id = ? FOR NO KEY UPDATE").bind(connection.to_string()))
+            .await?;
     }
     Ok(())
 }

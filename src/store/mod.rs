@@ -103,6 +103,10 @@ impl Store {
 
     /// Whether the database answers, can be written to, and has every migration.
     pub async fn check(&self) -> Result<(), StoreError> {
+        if open::pending(&self.pool).await? {
+            let what = "migrations are missing; `rollcall migrate` applies them".to_owned();
+            return Err(StoreError::Damaged { table: "seaql_migrations", what });
+        }
         self.keep(|tx| {
             Box::pin(async move {
                 tx.run(Sql::new("UPDATE installation SET epoch = epoch WHERE id = 1")).await?;

@@ -128,7 +128,7 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), StoreError> {
 
 /// Whether migrations are missing. A database that has them all is only read: asking SeaORM would write to it, and two
 /// processes may start at once.
-async fn pending(connection: &DatabaseConnection) -> Result<bool, DbErr> {
+pub(super) async fn pending(connection: &DatabaseConnection) -> Result<bool, DbErr> {
     let wanted = migration::Migrator::migrations();
     let sql = Statement::from_string(connection.get_database_backend(), "SELECT version FROM seaql_migrations");
     // The table is not there before the first migration.

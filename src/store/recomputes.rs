@@ -49,7 +49,7 @@ impl Change {
     }
 }
 
-/// How many milliseconds a process may take for one chunk before another one repeats it.
+/// For how many milliseconds work that failed is left alone; the same marks work that is being done.
 const LEASE: i64 = 10_000;
 
 /// Takes the oldest piece of work that nobody has.
@@ -62,6 +62,15 @@ pub async fn claim(tx: &Tx) -> Result<Option<Recompute>, StoreError> {
          RETURNING id, account_id, users, pass, after_user, done, event_id"
     ));
     tx.all_writing(sql).await?.first().map(read).transpose()
+}
+
+/// Leaves a piece of work alone for a while, because it failed.
+pub async fn put_off(tx: &Tx, work: uuid::Uuid) -> Result<(), StoreError> {
+    let now = tx.database_now();
+    let sql =
+        Sql::new(format!("UPDATE recompute SET lease_until = {now} + {LEASE} WHERE id = ?")).bind(work.to_string());
+    tx.run(sql).await?;
+    Ok(())
 }
 
 /// Records how far a piece of work has got, and lets go of it.

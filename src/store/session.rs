@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult};
 
-use super::error::StoreError;
+use super::error::{StoreError, Taken};
 use super::search::TrigramCounts;
 use super::sql::{Batch, Sql};
 
@@ -152,7 +152,7 @@ impl Tx {
     pub(super) async fn run_all_unless_taken(&self, batch: Batch) -> Result<(), StoreError> {
         let before = self.wrote.load(Ordering::Relaxed);
         let result = self.run_all(batch).await;
-        if matches!(&result, Err(StoreError::Conflict(_))) && !self.is_postgres() {
+        if matches!(&result, Err(StoreError::Conflict(taken)) if *taken != Taken::Other) && !self.is_postgres() {
             self.wrote.store(before, Ordering::Relaxed);
         }
         result

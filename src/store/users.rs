@@ -237,21 +237,28 @@ impl Change {
 
 /// A user of a connection, unless it is deleted.
 pub async fn by_id(session: &Session, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
-    one(session, connection, id, "").await
-}
-
-/// The same, and nobody else changes it until the transaction ends.
-pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
-    one(tx, connection, id, if tx.is_postgres() { " FOR UPDATE" } else { "" }).await
-}
-
-async fn one(session: &Session, connection: ConnectionId, id: UserId, lock: &str) -> Result<Option<User>, StoreError> {
     let sql = Sql::new(format!(
-        "SELECT {COLUMNS} FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'{lock}"
+        "SELECT {COLUMNS} FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'"
     ))
     .bind(id.to_string())
     .bind(connection.to_string());
     session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// The same, and nobody else changes it until the transaction ends.
+pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
+    lock(tx, &[id.to_string()]).await?;
+    by_id(tx, connection, id).await
+}
+
+/// Locks users on PostgreSQL, in the order of ids. What belongs to them is read by a later statement: one that waits for a
+/// lock sees the row as it became, but everything else as it was before the wait.
+pub(super) async fn lock(tx: &Tx, ids: &[String]) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        let sql = format!("SELECT id FROM \"user\" WHERE id IN ({}) ORDER BY id FOR UPDATE", id_list(tx));
+        tx.all(Sql::new(sql).bind(to_json("user", ids)?)).await?;
+    }
+    Ok(())
 }
 
 /// Users of an account by id, deleted ones too, in the order of ids, each with the digest of the worker that it should have;
@@ -262,10 +269,10 @@ pub async fn many_locked(
     ids: &[UserId],
 ) -> Result<Vec<(User, Option<String>)>, StoreError> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let lock = if tx.is_postgres() { " FOR UPDATE OF u" } else { "" };
+    lock(tx, &ids).await?;
     let sql = Sql::new(format!(
         "SELECT {COLUMNS}, (SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1) AS digest \
-         FROM \"user\" u WHERE u.account_id = ? AND u.id IN ({}) ORDER BY u.id{lock}",
+         FROM \"user\" u WHERE u.account_id = ? AND u.id IN ({}) ORDER BY u.id",
         id_list(tx)
     ))
     .bind(account.to_string())

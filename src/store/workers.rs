@@ -219,15 +219,34 @@ pub async fn claim(tx: &Tx, claim: &Claim<'_>) -> Result<Vec<WorkerRow>, StoreEr
     sql = sql.bind(i64::try_from(claim.limit).unwrap_or(i64::MAX));
     sql.push_str(if tx.is_postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
     sql.push_str(&format!(" RETURNING {COLUMNS}"));
-    let mut rows: Vec<(i64, WorkerRow)> = tx
-        .all_writing(sql)
-        .await?
-        .iter()
-        .map(|row| Ok((row.int("lane")?, read(row)?)))
-        .collect::<Result<_, StoreError>>()?;
+    let mut rows: Vec<(i64, WorkerRow)> = Vec::new();
+    for row in tx.all_writing(sql).await? {
+        match read(&row) {
+            Ok(worker) => rows.push((row.int("lane")?, worker)),
+            Err(error) => set_aside(tx, &row.text("id")?, &error.to_string()).await?,
+        }
+    }
     rows.sort_by_key(|(lane, row)| (*lane, row.due_at, row.id));
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
+
+/// Gives back a row that cannot be read, and leaves it alone for a while: it must not hold up the others.
+pub async fn set_aside(tx: &Tx, worker: &str, why: &str) -> Result<(), StoreError> {
+    tracing::error!(worker, why, "a worker's row cannot be used");
+    let now = tx.database_now();
+    let sql = Sql::new(format!(
+        "UPDATE worker SET state = 'rejected', last_error = ?, attempts = attempts + 1, lease_owner = NULL, lease_until = NULL, \
+         due_at = {now} + ? WHERE id = ?"
+    ))
+    .bind(why)
+    .bind(millis(SET_ASIDE))
+    .bind(worker);
+    tx.run(sql).await?;
+    Ok(())
+}
+
+/// For how long a row that cannot be read is left alone.
+const SET_ASIDE: Duration = Duration::from_mins(5);
 
 /// Prolongs a lease; false if it is not held any longer.
 pub async fn renew(tx: &Tx, worker: WorkerId, lease: &str, lease_for: Duration) -> Result<bool, StoreError> {

@@ -43,6 +43,8 @@ type Run = Box<dyn for<'t> FnMut(&'t Tx) -> BoxFuture<'t, Result<(), ()>> + Send
 pub(super) struct Job {
     run: Run,
     done: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+    /// Whether it must not share a transaction: what is cached by the epoch of a transaction must hold for all of it.
+    alone: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -72,13 +74,13 @@ impl Writer {
         F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
         match self {
-            Self::Queue(queue) => enqueue(queue, job).await,
+            Self::Queue(queue) => enqueue(queue, kind, job).await,
             Self::Pool(pool) => in_own_transaction(pool, kind, &job).await,
         }
     }
 }
 
-async fn enqueue<T, E, F>(queue: &mpsc::Sender<Job>, job: F) -> Result<T, E>
+async fn enqueue<T, E, F>(queue: &mpsc::Sender<Job>, kind: Kind, job: F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
@@ -107,7 +109,7 @@ where
             drop(answer.send(result));
         }
     });
-    if queue.send(Job { run, done }).await.is_err() {
+    if queue.send(Job { run, done, alone: kind == Kind::Configuration }).await.is_err() {
         return Err(gone().into());
     }
     answered.await.unwrap_or_else(|_| Err(gone().into()))
@@ -120,11 +122,10 @@ fn gone() -> StoreError {
 async fn serve(connection: DatabaseConnection, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        let batch = std::mem::take(&mut jobs);
-        if let Some(left) = together(&connection, batch).await {
-            for job in left {
-                alone(&connection, job).await;
-            }
+        let (single, batch): (Vec<Job>, Vec<Job>) = std::mem::take(&mut jobs).into_iter().partition(|job| job.alone);
+        let left = if batch.is_empty() { None } else { together(&connection, batch).await };
+        for job in left.into_iter().flatten().chain(single) {
+            alone(&connection, job).await;
         }
     }
     if let Err(error) = connection.close().await {

@@ -188,7 +188,10 @@ impl<'a> Run<'a> {
 
     async fn take_out(&mut self, action: &Action, attributes: Option<Map<String, Value>>) -> Result<Next, Stop> {
         let (sid, _) = self.ours()?;
-        let offline = self.at.workspace.offline_activity(self.at.router).await?;
+        let offline = match self.at.workspace.offline_activity(self.at.router).await {
+            Err(error) if error.kind == ErrorKind::Permanent && self.is_stubborn() => return Ok(Next::Go),
+            offline => offline?,
+        };
         let update = WorkerUpdate {
             friendly_name: None,
             attributes: attributes.clone(),
@@ -202,7 +205,8 @@ impl<'a> Run<'a> {
         {
             // Perhaps the activity is gone: learn it anew, and do not leave a leaver waiting for a slow retry.
             self.at.workspace.forget_offline_activity().await;
-            return Err(Stop::Later(error.to_string()));
+            // Whoever cannot be taken out of the queues can still be removed.
+            return if self.is_stubborn() { Ok(Next::Go) } else { Err(Stop::Later(error.to_string())) };
         }
         let Some(worker) = self.unless_changed(answer)? else { return Ok(Next::Replan) };
         self.effect(action);
@@ -212,6 +216,11 @@ impl<'a> Run<'a> {
         };
         self.refresh(worker, &kept);
         Ok(Next::Go)
+    }
+
+    /// Whether what TaskRouter refuses was refused often enough to go on without it.
+    fn is_stubborn(&self) -> bool {
+        self.at.claimed.attempts >= PATIENCE
     }
 
     async fn remove(&mut self, action: &Action) -> Result<Next, Stop> {

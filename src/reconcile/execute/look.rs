@@ -67,7 +67,9 @@ impl Run<'_> {
         let creations = &self.known.footprint.creations;
         let protected = plan::protected_role(&state.attributes, &self.at.settings.protected_roles).is_some();
         let made_by_us = creations.iter().any(|attributes| plan::carries(&state.attributes, attributes));
-        if made_by_us || (!protected && !creations.is_empty()) {
+        // Whom nobody may have is not made ours only to be removed.
+        let adoptable = self.desired.is_some() && !protected && !creations.is_empty();
+        if made_by_us || adoptable {
             self.known.footprint.widen_by_creations();
             self.own(state);
         } else {

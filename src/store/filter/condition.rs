@@ -4,7 +4,6 @@ use crate::base::Timestamp;
 use crate::scim::filter::{Bound, BoundNode, NodeId, Operand, Relation};
 use crate::scim::schema::AttrRef;
 
-use super::super::search::escape_like;
 use super::super::sql::Sql;
 
 /// A condition that every matching row satisfies.
@@ -16,16 +15,23 @@ pub(in crate::store) struct Condition {
     pub(in crate::store) exact: bool,
     /// Whether an index finds the few rows that satisfy it.
     pub(in crate::store) selective: bool,
+    /// Whether that index does not begin with the connection, so that SQLite would rather walk one that does.
+    pub(in crate::store) apart: bool,
 }
 
 impl Condition {
     /// Nothing that SQL could say.
     pub(super) const fn any() -> Self {
-        Self { sql: None, exact: false, selective: false }
+        Self { sql: None, exact: false, selective: false, apart: false }
     }
 
     pub(super) fn new(sql: Sql, exact: bool, selective: bool) -> Self {
-        Self { sql: Some(sql), exact, selective }
+        Self { sql: Some(sql), exact, selective, apart: false }
+    }
+
+    /// The same, found by an index that does not begin with the connection.
+    pub(super) fn apart(self) -> Self {
+        Self { apart: self.selective, ..self }
     }
 }
 
@@ -50,18 +56,19 @@ pub(super) trait Leaves {
     }
 
     fn all_of(&self, filter: &Bound, children: &[NodeId]) -> Condition {
-        let mut all = Condition { sql: None, exact: true, selective: false };
+        let mut all = Condition { sql: None, exact: true, selective: false, apart: false };
         for child in children {
             let child = self.condition(filter, *child);
             all.exact &= child.exact;
             all.selective |= child.selective;
+            all.apart |= child.apart;
             all.sql = joined(all.sql, child.sql, " AND ");
         }
         all
     }
 
     fn any_of(&self, filter: &Bound, children: &[NodeId]) -> Condition {
-        let mut any = Condition { sql: None, exact: true, selective: true };
+        let mut any = Condition { sql: None, exact: true, selective: true, apart: true };
         for child in children {
             let child = self.condition(filter, *child);
             if child.sql.is_none() {
@@ -69,6 +76,7 @@ pub(super) trait Leaves {
             }
             any.exact &= child.exact;
             any.selective &= child.selective;
+            any.apart &= child.apart;
             any.sql = joined(any.sql, child.sql, " OR ");
         }
         any
@@ -136,9 +144,11 @@ pub(super) fn text(column: &str, nullable: bool, relation: Relation, wanted: &st
             let contains = if postgres { "strpos" } else { "instr" };
             (Sql::new(format!("{contains}({column}, ?) > 0")).bind(wanted), false)
         }
+        // Not LIKE: on SQLite it takes upper and lower case for the same.
+        Relation::Ew if wanted.is_empty() => (Sql::new(format!("{column} IS NOT NULL")), false),
         Relation::Ew => {
-            let sql = format!("{column} LIKE ? ESCAPE '!'");
-            (Sql::new(sql).bind(format!("%{}", escape_like(wanted))), false)
+            let end = if postgres { "right({}, length(?)) = ?" } else { "substr({}, -length(?)) = ?" };
+            (Sql::new(end.replace("{}", column)).bind(wanted).bind(wanted), false)
         }
     };
     if !nullable {

@@ -39,7 +39,8 @@ impl Listed for Group {
         rows: &[Self],
         listing: &Listing<'_>,
         filter: &Bound,
-    ) -> Result<Vec<Map<String, Value>>, StoreError> {
+    ) -> Result<Option<Vec<Map<String, Value>>>, StoreError> {
+        let mut left = groups::MEMBERS_FOR_FILTER;
         let with_members = filter.targets().any(|target| target.attr.name == "members");
         let mut resources = Vec::with_capacity(rows.len());
         for group in rows {
@@ -54,12 +55,16 @@ impl Listed for Group {
             };
             let mut resource = with_common(group.attributes()?, kind, &meta);
             if with_members {
-                resource
-                    .insert("members".to_owned(), Value::Array(groups::members_for_filter(session, group.id).await?));
+                let members = groups::members_for_filter(session, group.id, left).await?;
+                let Some(rest) = left.checked_sub(u64::try_from(members.len()).unwrap_or(u64::MAX)) else {
+                    return Ok(None);
+                };
+                left = rest;
+                resource.insert("members".to_owned(), Value::Array(members));
             }
             resources.push(resource);
         }
-        Ok(resources)
+        Ok(Some(resources))
     }
 }
 
@@ -92,7 +97,7 @@ impl Leaves for GroupLeaves {
     fn present(&self, target: AttrRef) -> Option<Condition> {
         let sql = match (target.attr.name, target.sub) {
             ("id" | "displayName" | "meta", _) => "g.id IS NOT NULL",
-            ("externalId", None) => "g.external_id IS NOT NULL",
+            ("externalId", None) => "(g.external_id IS NOT NULL AND g.external_id <> '')",
             ("members", None) => "EXISTS (SELECT 1 FROM membership WHERE group_id = g.id)",
             _ => return None,
         };

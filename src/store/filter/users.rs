@@ -46,7 +46,7 @@ impl Listed for User {
         rows: &[Self],
         listing: &Listing<'_>,
         filter: &Bound,
-    ) -> Result<Vec<Map<String, Value>>, StoreError> {
+    ) -> Result<Option<Vec<Map<String, Value>>>, StoreError> {
         let mut groups: HashMap<UserId, Vec<Value>> = HashMap::new();
         if filter.targets().any(|target| target.attr.name == "groups") {
             let ids: Vec<UserId> = rows.iter().map(|user| user.id).collect();
@@ -56,7 +56,8 @@ impl Listed for User {
                 groups.entry(found.user).or_default().push(group);
             }
         }
-        rows.iter()
+        let resources: Result<Vec<_>, StoreError> = rows
+            .iter()
             .map(|user| {
                 let (id, kind) = (user.id.to_string(), ResourceKind::User);
                 let location = format!("{}{}/{id}", listing.base_url, kind.endpoint());
@@ -73,7 +74,8 @@ impl Listed for User {
                 }
                 Ok(resource)
             })
-            .collect()
+            .collect();
+        Ok(Some(resources?))
     }
 }
 
@@ -113,7 +115,7 @@ impl Leaves for UserLeaves {
                 Some(Condition::new(sql, true, indexed))
             }
             (None, "userName", None, Operand::Text(wanted)) => {
-                Some(self.column("u.user_name_fold", false, relation, &wanted.compared))
+                Some(self.column("u.user_name_fold", false, relation, &wanted.compared).apart())
             }
             (None, "displayName", None, Operand::Text(wanted)) => {
                 Some(self.column("u.display_name_fold", true, relation, &wanted.compared))
@@ -123,7 +125,7 @@ impl Leaves for UserLeaves {
                 Some(Condition::new(sql, true, indexed))
             }
             (None, "name", Some("givenName" | "familyName"), Operand::Text(wanted)) if !relation.is_order() => {
-                Some(Condition::new(self.trigrams.may_contain(&fold(&wanted.written))?, false, true))
+                Some(Condition::new(self.trigrams.may_contain(&fold(&wanted.written))?, false, true).apart())
             }
             (None, "emails", Some("value"), Operand::Text(wanted)) => {
                 self.key(EMAILS_VALUE, relation, &wanted.written, !wanted.exact)
@@ -148,7 +150,7 @@ impl Leaves for UserLeaves {
             (None, "externalId", None) => "u.external_id",
             _ => return None,
         };
-        Some(Condition::new(Sql::new(format!("{column} IS NOT NULL")), true, false))
+        Some(Condition::new(Sql::new(format!("({column} IS NOT NULL AND {column} <> '')")), true, false))
     }
 }
 
@@ -169,7 +171,7 @@ impl UserLeaves {
         let mut grouped = Sql::new("(");
         grouped.push(both);
         grouped.push_str(")");
-        Condition::new(grouped, true, true)
+        Condition::new(grouped, true, true).apart()
     }
 
     /// A folded value among the keys. `exact`: the attribute ignores case, as the keys do.
@@ -178,7 +180,7 @@ impl UserLeaves {
         if matches!(relation, Relation::Co | Relation::Ew) {
             // The search text holds addresses, not numbers or managers.
             let sql = (attribute == EMAILS_VALUE).then(|| self.trigrams.may_contain(&wanted)).flatten()?;
-            return Some(Condition::new(sql, false, true));
+            return Some(Condition::new(sql, false, true).apart());
         }
         let (value, indexed) = text("k.value", false, relation, &wanted, self.postgres);
         let mut sql =

@@ -82,7 +82,8 @@ impl Context {
         match status {
             429 | 425 => ErrorKind::Retryable,
             _ if code == Some(TOO_MANY_REQUESTS) => ErrorKind::Retryable,
-            401 | 403 => ErrorKind::Unauthorized,
+            // 403 is about this kind of call: a key that may not delete can still create.
+            401 => ErrorKind::Unauthorized,
             404 | 410 if from_taskrouter => self.missing(),
             404 | 408 | 410 | 500.. => self.doubtful(),
             409 if self.names => ErrorKind::Conflict,

@@ -48,7 +48,7 @@ impl Query {
 
     /// Whether the client chose attributes: then a PATCH must answer with them (RFC 7644 §3.5.2).
     pub(super) fn chooses_attributes(&self) -> bool {
-        self.attributes.is_some() || self.excluded.is_some()
+        [&self.attributes, &self.excluded].into_iter().flatten().any(|names| !names.trim().is_empty())
     }
 
     /// The page that is wanted, and its first index (1-based; less counts as 1). A count above the maximum is lowered to it.
