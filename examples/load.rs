@@ -111,7 +111,9 @@ async fn main() -> Result<(), Fault> {
         (
             "filter displayName co",
             0,
-            Box::new(move |n| get(&format!("/Users?filter=displayName+co+%22name+{}%22", n % count as u64))),
+            Box::new(move |n| {
+                get(&format!("/Users?filter=displayName+co+%22name+{}%22", count - 1 - index(n, count.div_ceil(2))))
+            }),
         ),
         ("create", 0, Box::new(|n| (Method::POST, "/Users".to_owned(), Some(person(&format!("new{n}")))))),
         (

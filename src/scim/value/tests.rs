@@ -125,7 +125,10 @@ fn types_and_sizes_are_checked() {
         Some(json!([{"value": "english", "level": 3}]))
     );
     assert!(refused(skills, json!([{"value": "english", "level": 1.5}]), Dialect::Auto).contains("skills.level"));
-    refused("title", json!(5), Dialect::Auto);
+    assert_eq!(auto("title", json!(5)), Some(json!("5")));
+    refused("title", json!(5), Dialect::Strict);
+    refused("title", json!(true), Dialect::Auto);
+    refused("userName", json!(5), Dialect::Auto);
     refused("title", json!("a\u{0}b"), Dialect::Auto);
     refused("title", json!("x".repeat(MAX_STRING + 1)), Dialect::Auto);
     assert!(auto("title", json!("x".repeat(MAX_STRING))).is_some());

@@ -82,8 +82,9 @@ impl Context {
         match status {
             429 | 425 => ErrorKind::Retryable,
             _ if code == Some(TOO_MANY_REQUESTS) => ErrorKind::Retryable,
-            // 403 is about this kind of call: a key that may not delete can still create.
-            401 => ErrorKind::Unauthorized,
+            // Twilio's own 403 is about this kind of call: a key that may not delete can still create.
+            403 if code.is_some() => ErrorKind::Permanent,
+            401 | 403 => ErrorKind::Unauthorized,
             404 | 410 if from_taskrouter => self.missing(),
             404 | 408 | 410 | 500.. => self.doubtful(),
             409 if self.names => ErrorKind::Conflict,

@@ -119,9 +119,11 @@ async fn without_a_connection_nothing_happened() {
 
 #[tokio::test]
 async fn refused_credentials_are_told_apart() {
-    for answer in [refusal(401, 20003), refusal(403, 20403), ResponseTemplate::new(401)] {
+    for answer in [refusal(401, 20003), ResponseTemplate::new(401), ResponseTemplate::new(403)] {
         all_are(answer, ErrorKind::Unauthorized, ErrorKind::Unauthorized).await;
     }
+    // A key that may not do one thing can still do others.
+    all_are(refusal(403, 20403), ErrorKind::Permanent, ErrorKind::Permanent).await;
 }
 
 #[tokio::test]
