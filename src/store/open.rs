@@ -86,8 +86,8 @@ async fn postgres(url: &SecretString, connections: u32) -> Result<DatabaseConnec
     common(&mut connect)
         .max_connections(connections.max(2))
         .set_application_name("rollcall")
-        // The planner thinks recursive queries expensive enough to be compiled first, which takes a hundred times longer
-        // than running them.
+        // The planner thinks recursive queries expensive enough to be compiled first, which takes far longer than running
+        // them (docs/PERFORMANCE.md).
         .map_sqlx_postgres_opts(|postgres| postgres.options([("jit", "off")]));
     Ok(Database::connect(connect).await?)
 }
