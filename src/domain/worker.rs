@@ -73,7 +73,8 @@ impl DesiredWorker {
     /// What is to be recorded once this worker has been written.
     #[must_use]
     pub fn applied(&self) -> Applied {
-        Applied { keys: self.owned_keys(), channels: self.channels.clone() }
+        let channels = self.channels.iter().map(|(name, capacity)| (name.clone(), Some(*capacity))).collect();
+        Applied { keys: self.owned_keys(), channels }
     }
 }
 
@@ -169,8 +170,8 @@ impl<K: Into<String>> FromIterator<K> for OwnedKeys {
 pub struct Applied {
     /// The attribute keys that hold a value of ours.
     pub keys: OwnedKeys,
-    /// The channels that we set, with the capacity they got.
-    pub channels: BTreeMap<String, u32>,
+    /// The channels that we set, with the capacity they got; none where we may have set it, and nobody knows to what.
+    pub channels: BTreeMap<String, Option<u32>>,
 }
 
 /// Whether two attribute values are the same to `TaskRouter`: the order of keys and the spelling of numbers do not count.

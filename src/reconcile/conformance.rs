@@ -74,6 +74,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("rechecks_come_back_once_due", |b| Box::pin(checks::rechecks_come_back(b))),
     ("refusals_are_visible_and_tried_again", |b| Box::pin(checks::refusals_are_visible(b))),
     ("what_a_lost_attempt_may_have_written_stays_ours", |b| Box::pin(checks::footprints_are_widened(b))),
+    ("what_was_never_attempted_is_not_taken_for_set", |b| Box::pin(checks::unattempted_channels(b))),
     ("an_equal_desire_changes_nothing", |b| Box::pin(checks::equal_desires_change_nothing(b))),
     ("the_holder_of_a_worker_is_known", |b| Box::pin(checks::holders(b))),
     ("a_batch_settles_each_row_by_itself", |b| Box::pin(checks::batches(b))),

@@ -102,8 +102,9 @@ impl Footprint {
     /// Adds what an attempt to bring about `desired` may have written, `sid` being the worker known at that time.
     pub fn widen(&mut self, desired: &DesiredWorker, sid: Option<&WorkerSid>) {
         self.applied.keys = self.applied.keys.union(&desired.owned_keys());
-        for (name, capacity) in &desired.channels {
-            self.applied.channels.entry(name.clone()).or_insert(*capacity);
+        for name in desired.channels.keys() {
+            // Ours to take away, but not to be taken for set: the attempt may never have begun.
+            self.applied.channels.entry(name.clone()).or_insert(None);
         }
         if sid.is_none() && !self.creations.contains(&desired.attributes) {
             self.creations.push(desired.attributes.clone());

@@ -28,6 +28,9 @@ pub struct Row {
     pub applied_version: Option<i64>,
     /// What is known of the worker at TaskRouter.
     pub known: Known,
+    /// Desired workers that were replaced while somebody may have been writing them: whoever claims the row next takes their
+    /// keys and channels for possibly written.
+    pub superseded: Vec<DesiredWorker>,
     /// See [`Claimed::unsure`].
     pub unsure: bool,
     /// For people.
@@ -61,6 +64,7 @@ impl Row {
             desired_at: now,
             applied_version: Some(0),
             known: Known::default(),
+            superseded: Vec::new(),
             unsure: false,
             state: RowState::Removed,
             attempts: 0,
@@ -82,7 +86,7 @@ impl Row {
         if let Some(old) = &self.desired
             && (self.lease.is_some() || self.unsure)
         {
-            self.known.widen(old);
+            self.superseded.push(old.clone());
         }
         if let Some(desired) = &desired {
             self.name.clone_from(&desired.friendly_name);
@@ -104,7 +108,7 @@ impl Row {
     #[must_use]
     pub const fn may_be_renamed(&self) -> bool {
         self.known.footprint.creations.is_empty()
-            && (self.known.sid.is_some() || (self.lease.is_none() && !self.unsure))
+            && (self.known.sid.is_some() || (self.lease.is_none() && !self.unsure && self.superseded.is_empty()))
     }
 
     /// Whether the row is nothing but the memory of a worker that is gone: another person's row may take its name.
@@ -130,6 +134,10 @@ impl Row {
         self.unsure |= self.lease.is_some();
         self.lease = Some(lease.clone());
         self.lease_until = now.after(lease_for);
+        let mut known = self.known.clone();
+        for old in &self.superseded {
+            known.widen(old);
+        }
         Claimed {
             worker: self.worker,
             account: self.account,
@@ -138,7 +146,7 @@ impl Row {
             desired_version: self.desired_version,
             desired_at: self.desired_at,
             settled_before: self.applied_version == Some(self.desired_version),
-            known: self.known.clone(),
+            known,
             unsure: self.unsure,
             attempts: self.attempts,
             lease: lease.clone(),
@@ -172,6 +180,7 @@ impl Row {
             return Recorded::Superseded;
         }
         let Some(state) = end.state else { return Recorded::Stored };
+        self.superseded.clear();
         self.state = state;
         self.attempts = end.attempts;
         self.due_at = end.due_in.map(|wait| now.after(wait));

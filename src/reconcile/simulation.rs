@@ -231,6 +231,8 @@ struct World {
     foreign: BTreeMap<String, Map<String, Value>>,
     /// Those of them that were ever desired: they may have been adopted, and removed with their person.
     adopted: BTreeSet<String>,
+    /// Whom the last change was about.
+    latest: &'static str,
 }
 
 const NAMES: [&str; 8] = ["ana", "bea", "cleo", "dora", "eve", "fay", "gia", "hal"];
@@ -267,7 +269,8 @@ impl World {
         };
         let drivers = Vec::new();
         let adopted = BTreeSet::new();
-        Self { dice, storm, store: rows, router, ports, drivers, people: BTreeMap::new(), foreign, adopted }
+        let latest = NAMES[0];
+        Self { dice, storm, store: rows, router, ports, drivers, people: BTreeMap::new(), foreign, adopted, latest }
     }
 
     fn start_driver(&self) -> DriverHandle {
@@ -289,13 +292,19 @@ impl World {
         if self.dice.below(2) == 0 {
             attributes["routing"] = json!({"skills": ["en"], "levels": {"en": self.dice.below(5)}});
         }
-        let channels: Vec<(&str, u32)> =
-            [("chat", 3), ("voice", 1), ("sms", 2)].into_iter().filter(|_| self.dice.below(2) == 0).collect();
+        let capacity = || 2 + u32::try_from(self.dice.below(4)).unwrap_or(0);
+        let channels: Vec<(&str, u32)> = ["chat", "voice", "sms"]
+            .into_iter()
+            .filter(|_| self.dice.below(2) == 0)
+            .map(|name| (name, capacity()))
+            .collect();
         desired(name, attributes, &channels)
     }
 
     fn change_something(&mut self) {
-        let name = *self.dice.pick(&NAMES);
+        // What happens to a person comes in bursts: an identity provider sends an attribute, a group, another group.
+        let name = if self.dice.below(2) == 0 { self.latest } else { *self.dice.pick(&NAMES) };
+        self.latest = name;
         match self.dice.below(10) {
             0..5 => {
                 let spelling = if self.dice.below(4) == 0 { name.to_uppercase() } else { name.to_owned() };
@@ -375,7 +384,8 @@ impl World {
                 10 => self.shuffle_drivers().await,
                 _ => tokio::time::sleep(self.dice.millis(20_000)).await,
             }
-            tokio::time::sleep(self.dice.millis(600)).await;
+            let pause = *self.dice.pick(&[20, 600]);
+            tokio::time::sleep(self.dice.millis(pause)).await;
         }
         self.storm.store(false, Ordering::SeqCst);
         for n in 0..self.drivers.len() {

@@ -64,7 +64,7 @@ async fn a_worker_that_is_not_as_expected_is_named_and_fails_the_demonstration()
     let ana = script.expected.people[0].worker.as_mut().unwrap();
     ana.attributes.insert("roles".to_owned(), json!(["admin"]));
     let (ended, text) = play(&script, place()).await;
-    assert_eq!(ended.unwrap_err().to_string(), "the day did not end as expected: 1 difference");
+    assert_eq!(ended.unwrap_err().to_string(), "the day did not end as expected: 1 difference", "{text}");
     let difference = "Ana Ruiz: attribute roles: expected [\"admin\"], found [\"supervisor\",\"agent\"]";
     assert!(text.contains(difference), "{text}");
     assert!(!text.contains("As expected"), "{text}");

@@ -312,6 +312,24 @@ pub(super) async fn footprints_are_widened(bench: Arc<dyn Bench>) {
     assert!(last.known.footprint.applied.keys.contains("site_w"));
 }
 
+pub(super) async fn unattempted_channels(bench: Arc<dyn Bench>) {
+    let [account, _] = bench.accounts();
+    bench.want(account, "ana", Some(worker("ana", "n"))).await;
+    let first = claim_one(&bench, "a").await;
+    // Both while the first is under way, so nobody ever works on the one in the middle.
+    bench.want(account, "ana", Some(worker("ana", "w"))).await;
+    let mut last = worker("ana", "s");
+    last.channels = worker("ana", "w").channels;
+    bench.want(account, "ana", Some(last)).await;
+    let applied = known(Some("WK1"), first.desired.as_ref());
+    assert_eq!(report(&bench, &first, in_step(applied)).await, Recorded::Superseded);
+    let next = claim_one(&bench, "b").await;
+    assert!(!next.unsure);
+    let channels = &next.known.footprint.applied.channels;
+    assert_eq!(channels["channel_n"], Some(1));
+    assert_eq!(channels.get("channel_w").copied().flatten(), None, "nobody has set it");
+}
+
 pub(super) async fn equal_desires_change_nothing(bench: Arc<dyn Bench>) {
     let [account, _] = bench.accounts();
     let ana = bench.want(account, "ana", Some(worker("ana", "n"))).await;

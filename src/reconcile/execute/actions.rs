@@ -97,9 +97,7 @@ impl<'a> Run<'a> {
         if holder.is_none() {
             holder = router.search_worker(&desired.friendly_name).await?;
         }
-        let Some(holder) = holder else {
-            return Err(Stop::Refused(Refused::Invalid, refusal.to_string()));
-        };
+        let Some(holder) = holder else { return Err(self.refused_for_nobody(&refusal)) };
         self.found(holder).await?;
         Ok(Next::Replan)
     }
@@ -142,7 +140,7 @@ impl<'a> Run<'a> {
     ) -> Result<Stop, Stop> {
         let holder = self.at.router.find_worker(&desired.friendly_name).await?;
         let Some(holder) = holder.filter(|holder| holder.sid != *sid) else {
-            return Ok(Stop::Refused(Refused::Invalid, refusal.to_string()));
+            return Ok(self.refused_for_nobody(refusal));
         };
         if !self.is_held_by_another(&holder.sid).await? {
             return Ok(Stop::Refused(Refused::Unadopted, format!("{refusal}; another worker has the name")));
@@ -154,6 +152,16 @@ impl<'a> Run<'a> {
             self.at.router.update_worker(sid, &update, None).await?;
         }
         Ok(Stop::Later("the new name is still carried by the worker of another person".to_owned()))
+    }
+
+    /// A refusal that may be about a taken name, when nobody has the name: the input is bad, or whoever had the name gave it
+    /// up between the refusal and the look-up. The second passes by itself, so it is ruled out first.
+    fn refused_for_nobody(&self, refusal: &TaskRouterError) -> Stop {
+        if self.is_stubborn() {
+            Stop::Refused(Refused::Invalid, refusal.to_string())
+        } else {
+            Stop::Later(refusal.to_string())
+        }
     }
 
     async fn set_channel(&mut self, action: &Action, name: &str, channel: Channel) -> Result<Next, Stop> {
@@ -176,7 +184,7 @@ impl<'a> Run<'a> {
         }
         let recorded = &mut self.known.footprint.applied.channels;
         if granted {
-            recorded.insert(name.to_owned(), channel.capacity);
+            recorded.insert(name.to_owned(), Some(channel.capacity));
         } else if !self.unsure {
             recorded.remove(name);
         }

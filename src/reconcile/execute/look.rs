@@ -92,7 +92,8 @@ impl Run<'_> {
         };
         let trusted = !self.unsure && self.known.sid.as_ref() == Some(sid);
         if trusted {
-            return Ok(recorded.iter().map(|(name, capacity)| (name.clone(), granted(*capacity))).collect());
+            let set = recorded.iter().filter_map(|(name, capacity)| Some((name.clone(), granted((*capacity)?))));
+            return Ok(set.collect());
         }
         let mut channels = channels_of(self.at.router, sid).await?;
         channels.retain(|name, _| desired.channels.contains_key(name) || recorded.contains_key(name));

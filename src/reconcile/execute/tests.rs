@@ -280,10 +280,48 @@ async fn s62_protected_workers_are_reported_and_left_alone() {
 async fn bad_input_is_told_from_a_taken_name() {
     let house = house();
     house.want("ana", Some(agent("ana", "north")));
-    house.fail_once(CreateWorker, Fault::Before, ErrorKind::Conflict);
-    let row = house.once().await;
-    assert_eq!(row.state, RowState::Rejected);
-    assert_eq!(house.calls(), [CreateWorker, FindWorker, ListWorkers]);
+    house.router.set_faults(|call| {
+        let refusal = TaskRouterError::new(ErrorKind::Conflict, CreateWorker, "made up");
+        (call.operation == CreateWorker).then_some(Fault::Before(refusal))
+    });
+    for _ in 0..3 {
+        assert_eq!(house.once().await.state, RowState::Retrying);
+        assert_eq!(house.calls(), [CreateWorker, FindWorker, ListWorkers]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(house.once().await.state, RowState::Rejected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_was_given_up_after_the_refusal_is_taken_soon() {
+    let house = house();
+    house.want("ana", Some(agent("ana", "north")));
+    house.once().await;
+    house.fail_once(UpdateWorker, Fault::Before, ErrorKind::Conflict);
+    house.store.rename(account(1), "ana", agent("bea", "north"));
+    assert_eq!(house.once().await.state, RowState::Retrying, "nobody has the name: it may have become free just now");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(house.once().await.state, RowState::InStep);
+    assert_eq!(house.router.workers().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_only_an_unattempted_version_had_is_set() {
+    let house = house();
+    let id = house.want("ana", Some(desired("ana", json!({"roles": ["agent"]}), &[("voice", 1)])));
+    let claimed = house.claim().await;
+    let (finished, _) = house.attempt(&claimed).await;
+    let mut applied = match finished.outcome {
+        Outcome::InStep { known, .. } => known,
+        other => panic!("{other:?}"),
+    };
+    let wanted = desired("ana", json!({"roles": ["agent"]}), &[("voice", 1), ("chat", 3)]);
+    applied.widen(&wanted);
+    house.record(&claimed, Outcome::InStep { known: applied, recheck: None }).await;
+    house.want("ana", Some(wanted));
+    assert_eq!(house.once().await.state, RowState::InStep);
+    let channels = house.router.channels_of(&house.worker("ana").sid);
+    assert_eq!(channels["chat"], Channel { capacity: 3, available: true }, "{id}");
 }
 
 #[tokio::test(start_paused = true)]

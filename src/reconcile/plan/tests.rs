@@ -248,7 +248,7 @@ fn states() -> impl Strategy<Value = WorkerState> {
 
 fn applied() -> impl Strategy<Value = Applied> {
     let keys = btree_set("roles|site|team|routing\\.skills|routing\\.levels", 0..5);
-    (keys, btree_map("voice|chat|sms", 0..4_u32, 0..3))
+    (keys, btree_map("voice|chat|sms", proptest::option::of(0..4_u32), 0..3))
         .prop_map(|(keys, channels)| Applied { keys: keys.into_iter().collect(), channels })
 }
 
