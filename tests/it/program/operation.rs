@@ -1,6 +1,5 @@
 //! A server as operators meet it: health, commands beside it, an orderly end.
 
-use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -157,21 +156,24 @@ async fn an_orderly_end_in_the_middle_of_the_work_repeats_nothing(db: Db) {
     stand_in.serve(&mut installation);
     let token = installation.connect("okta").await;
     installation.import(RULES).await;
+    installation.set("ROLLCALL_RECONCILER__PAUSED", "true");
     let server = installation.serve().await;
     let scim = server.scim(&token);
     for n in 0..120 {
         scim.add_user(&format!("p{n:03}@acme.example")).await;
     }
     server.stop().await;
+    installation.set("ROLLCALL_RECONCILER__PAUSED", "false");
+    let server = installation.serve().await;
+    wait_until(DEADLINE, "the work has begun", async || !stand_in.calls().await.is_empty()).await;
+    server.stop().await;
     let made = stand_in.names().await.len();
     assert!(made < 120, "the end came too late to show anything");
     let server = installation.serve().await;
     let sql = installation.database.connect().await;
     let done = "SELECT COUNT(*) FROM worker WHERE applied_version = desired_version";
-    wait_until(Duration::from_secs(9), "everybody is in step, before any lease would have lapsed", async || {
-        sql.number(done).await == 120
-    })
-    .await;
+    wait_until(DEADLINE, "everybody is in step", async || sql.number(done).await == 120).await;
+    // Whoever claims a row whose lease was left behind looks before writing.
     let calls = stand_in.calls().await;
     let unwelcome: Vec<_> =
         calls.iter().filter(|call| call["outcome"] != "answered" || call["status"] != 201).collect();

@@ -24,7 +24,7 @@ use rollcall::store::accounts::Account;
 use rollcall::taskrouter::stand_in::{Outcome, StandIn};
 
 /// How long the workers may take to be in step before a test fails.
-const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_mins(1);
 /// Where identity providers reach the server: fixed, so that answers can be compared as text.
 const PUBLIC_URL: &str = "https://rollcall.example";
 /// Seals the secrets of test databases, which hold none.
