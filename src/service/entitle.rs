@@ -1,11 +1,11 @@
 //! From a person to what follows: role, access with its reasons, and the worker that should exist.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::access::{Access, ConnectionGrants, RuleSet, desired_worker, evaluate};
 use crate::base::{AccountId, ConnectionId, UserId};
 use crate::domain::{DesiredWorker, Role, UserStatus};
-use crate::store::users::UserGroup;
+use crate::store::users::{UserGroup, groups_value};
 use crate::store::{StoreError, Tx};
 
 use super::core::Parts;
@@ -68,13 +68,4 @@ fn stored(access: &Access, problem: Option<String>) -> Result<String, ServiceErr
         value["problem"] = Value::String(problem);
     }
     Ok(value.to_string())
-}
-
-/// The attribute `groups` (RFC 7643 §4.1.2).
-pub(super) fn groups_value(groups: &[UserGroup]) -> Value {
-    let one = |group: &UserGroup| {
-        let kind = if group.direct { "direct" } else { "indirect" };
-        json!({"value": group.group, "display": group.display_name, "type": kind})
-    };
-    Value::Array(groups.iter().map(one).collect())
 }

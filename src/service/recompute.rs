@@ -1,12 +1,11 @@
 //! Computing people's access anew: at once for few, in chunks for many.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::access::Access;
 use crate::base::{AccountId, Causes, EventId, UserId};
 use crate::store::recomputes::{self, Recompute};
-use crate::store::users::{self, User, UserGroup};
+use crate::store::users::{self, User};
 use crate::store::workers::Wanted;
 use crate::store::{Change, StoreError, Tx};
 
@@ -70,16 +69,8 @@ async fn settle(
         return Ok(0);
     }
     let people = users::many_locked(tx, account, ids).await?;
-    let mut groups: HashMap<UserId, Vec<UserGroup>> = HashMap::new();
-    let members: Vec<UserId> = people.iter().filter(|(user, _)| user.in_groups).map(|(user, _)| user.id).collect();
-    if !members.is_empty() {
-        for group in users::groups_of(tx, &members).await? {
-            groups.entry(group.user).or_default().push(group);
-        }
-    }
     let mut changed = 0;
     for (user, had) in &people {
-        let groups = groups.get(&user.id).map_or(&[][..], Vec::as_slice);
         // One person who cannot be read must not keep the others waiting.
         let attributes = match user.attributes() {
             Ok(attributes) => attributes,
@@ -94,7 +85,7 @@ async fn settle(
             status: user.status,
             user: user.id,
             attributes: &attributes,
-            groups,
+            groups: &user.groups,
         };
         let entitled = parts.entitle(tx, &person).await?;
         let digest = entitled.desired.as_ref().map(crate::domain::DesiredWorker::digest);

@@ -7,9 +7,8 @@ use crate::scim::document::{self, Meta};
 use crate::scim::schema::{CONTACT_CENTRE_URN, ENTERPRISE_URN};
 use crate::scim::{Projection, ResourceKind};
 use crate::store::groups::Group;
-use crate::store::users::{User, UserGroup};
+use crate::store::users::{User, groups_value};
 
-use super::entitle::groups_value;
 use super::error::ServiceError;
 
 /// A resource as JSON text, with what goes into headers.
@@ -40,12 +39,7 @@ pub struct GroupBody {
     pub version: i64,
 }
 
-pub(super) fn render_user(
-    base: &str,
-    user: &User,
-    groups: &[UserGroup],
-    projection: &Projection,
-) -> Result<Rendered, ServiceError> {
+pub(super) fn render_user(base: &str, user: &User, projection: &Projection) -> Result<Rendered, ServiceError> {
     let (id, location) = (user.id.to_string(), format!("{base}/Users/{}", user.id));
     let meta = Meta {
         id: &id,
@@ -54,7 +48,7 @@ pub(super) fn render_user(
         version: user.version,
         location: &location,
     };
-    let groups = (!groups.is_empty()).then(|| groups_value(groups));
+    let groups = (!user.groups.is_empty()).then(|| groups_value(&user.groups));
     let body = if projection.is_full() {
         let groups = groups.map(|groups| groups.to_string());
         let extra = groups.as_deref().map(|groups| ("groups", groups));

@@ -8,7 +8,7 @@ use crate::scim::filter::{Bound, Filter, Limits};
 use crate::scim::patch::{self, Operation};
 use crate::scim::{Incoming, Projection, ResourceKind, ScimError, schema_of};
 use crate::store::audit::AuditEvent;
-use crate::store::users::{self, User, UserGroup, UserState};
+use crate::store::users::{self, User, UserState};
 use crate::store::workers::{self, Wanted};
 use crate::store::{Change, Listing, Matches, Tx};
 
@@ -108,9 +108,9 @@ impl Core {
             version: 1,
             created_at: *at,
             updated_at: *at,
-            in_groups: false,
+            groups: Vec::new(),
         };
-        render_user(&self.scim_url, &user, &[], projection)
+        render_user(&self.scim_url, &user, projection)
     }
 
     /// Reads a user (RFC 7644 §3.4.1).
@@ -125,7 +125,7 @@ impl Core {
             Err(_) => None,
         };
         let user = user.ok_or_else(|| no_user(id))?;
-        Ok(self.render_users(vec![user], projection).await?.pop().ok_or_else(|| no_user(id))?)
+        render_user(&self.scim_url, &user, projection)
     }
 
     /// Lists users (RFC 7644 §3.4.2).
@@ -141,7 +141,8 @@ impl Core {
         match users::list(self.store.read(), caller.connection, &listing).await? {
             Matches::TooMany => Err(too_many().into()),
             Matches::Found { total, rows } => {
-                Ok(UserList { total, resources: self.render_users(rows, projection).await? })
+                let resources = rows.iter().map(|user| render_user(&self.scim_url, user, projection));
+                Ok(UserList { total, resources: resources.collect::<Result<_, _>>()? })
             }
         }
     }
@@ -229,7 +230,7 @@ impl Core {
         let (user_id, id) = (id.parse::<UserId>().map_err(|_| no_user(id))?, id.to_owned());
         let (caller, core, at) = (caller.clone(), self.parts(), self.ambient.now());
         let make = std::sync::Arc::new(make);
-        let (user, groups, wakes) = self
+        let (user, wakes) = self
             .store
             .write(move |tx| {
                 let (caller, core, id) = (caller.clone(), core.clone(), id.clone());
@@ -238,36 +239,18 @@ impl Core {
                     let user =
                         users::by_id_locked(tx, caller.connection, user_id).await?.ok_or_else(|| no_user(&id))?;
                     check_version(if_match.as_ref(), user.version)?;
-                    let groups = if user.in_groups { users::groups_of(tx, &[user_id]).await? } else { Vec::new() };
                     let before = user.attributes()?;
                     let after = make(&before)?;
                     if after == before {
-                        return Ok::<_, ServiceError>((user, groups, false));
+                        return Ok::<_, ServiceError>((user, false));
                     }
                     let change = UserChange { tx, core: &core, caller: &caller, action, at };
-                    let (user, wakes) = change.write(user, &groups, &before, after).await?;
-                    Ok((user, groups, wakes))
+                    change.write(user, &before, after).await
                 })
             })
             .await?;
         self.wake_if(wakes);
-        render_user(&self.scim_url, &user, &groups, projection)
-    }
-
-    async fn render_users(&self, rows: Vec<User>, projection: &Projection) -> Result<Vec<Rendered>, ServiceError> {
-        let mut groups: std::collections::HashMap<UserId, Vec<UserGroup>> = std::collections::HashMap::new();
-        let ids: Vec<UserId> = rows.iter().filter(|user| user.in_groups).map(|user| user.id).collect();
-        if projection.wants("groups") && !ids.is_empty() {
-            for group in users::groups_of(self.store.read(), &ids).await? {
-                groups.entry(group.user).or_default().push(group);
-            }
-        }
-        rows.iter()
-            .map(|user| {
-                let groups = groups.get(&user.id).map_or(&[][..], Vec::as_slice);
-                render_user(&self.scim_url, user, groups, projection)
-            })
-            .collect()
+        render_user(&self.scim_url, &user, projection)
     }
 }
 
@@ -284,7 +267,6 @@ impl UserChange<'_> {
     async fn write(
         &self,
         mut user: User,
-        groups: &[UserGroup],
         before: &Map<String, Value>,
         after: Map<String, Value>,
     ) -> Result<(User, bool), ServiceError> {
@@ -295,7 +277,7 @@ impl UserChange<'_> {
             status,
             user: user.id,
             attributes: &after,
-            groups,
+            groups: &user.groups,
         };
         let entitled = self.core.entitle(self.tx, &person).await?;
         let event: EventId = self.core.ambient.id();

@@ -86,12 +86,12 @@ pub async fn of_target(
     target: &str,
     limit: u64,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let sql = Sql::new(
-        "SELECT id, at, actor, action, before, after FROM audit_event WHERE account_id = ? AND target_id = ? ORDER BY seq LIMIT ?",
+    let mut sql = Sql::new(
+        "SELECT id, at, actor, action, before, after FROM audit_event WHERE account_id = ? AND target_id = ? ORDER BY seq",
     )
     .bind(account.to_string())
-    .bind(target)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    .bind(target);
+    sql.push_limit(limit);
     let rows = session.all(sql).await?;
     rows.iter()
         .map(|row| {

@@ -60,14 +60,19 @@ pub(super) trait Listed: Sized + Send {
     const KIND: &'static str;
     /// The table with its one-letter alias, and the condition of every list.
     const FROM: &'static str;
-    /// The table.
-    const TABLE: &'static str;
-    /// What is selected.
-    const COLUMNS: &'static str;
     /// The alias.
     const ALIAS: &'static str;
 
+    /// What is selected to be [read](Self::read).
+    fn columns(session: &Session) -> String;
     fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError>;
+    /// The resources with these ids, a subquery, in an order.
+    async fn with_ids(
+        session: &Session,
+        connection: ConnectionId,
+        ids: Sql,
+        order: &str,
+    ) -> Result<Vec<Self>, StoreError>;
     fn id(&self) -> String;
     /// The condition of a filter, as far as SQL carries it.
     async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError>;
@@ -90,7 +95,7 @@ pub(super) async fn list<T: Listed>(
         let rows = if listing.page.limit == 0 {
             Vec::new()
         } else {
-            page::<T>(session, &base::<T>(session, listing, connection, None), false, listing.page).await?
+            page::<T>(session, connection, &base::<T>(session, listing, connection, None), false, listing.page).await?
         };
         return Ok(Matches::Found { total, rows });
     };
@@ -101,8 +106,11 @@ pub(super) async fn list<T: Listed>(
     if !exact {
         return checked::<T>(session, &from, filter, listing).await;
     }
-    let rows =
-        if listing.page.limit == 0 { Vec::new() } else { page::<T>(session, &from, selective, listing.page).await? };
+    let rows = if listing.page.limit == 0 {
+        Vec::new()
+    } else {
+        page::<T>(session, connection, &from, selective, listing.page).await?
+    };
     let found = u64::try_from(rows.len()).unwrap_or(u64::MAX);
     // The last page tells the total by itself.
     let total = if found < listing.page.limit && (found > 0 || listing.page.offset == 0) {
@@ -139,24 +147,28 @@ fn base<T: Listed>(
 }
 
 /// The ids of the page come first, from an index alone: what is passed over costs little then.
-async fn page<T: Listed>(session: &Session, from: &Sql, selective: bool, page: Page) -> Result<Vec<T>, StoreError> {
+async fn page<T: Listed>(
+    session: &Session,
+    connection: ConnectionId,
+    from: &Sql,
+    selective: bool,
+    page: Page,
+) -> Result<Vec<T>, StoreError> {
     let alias = T::ALIAS;
     let order = if selective && !session.is_postgres() { format!("+{alias}.id") } else { format!("{alias}.id") };
-    let mut sql =
-        Sql::new(format!("SELECT {} FROM {} {alias} WHERE {alias}.id IN (SELECT {alias}.id ", T::COLUMNS, T::TABLE));
-    sql.push(from.clone());
-    sql.push(
-        Sql::new(format!(" ORDER BY {order} LIMIT ? OFFSET ?) ORDER BY {alias}.id"))
-            .bind(i64::try_from(page.limit).unwrap_or(i64::MAX))
-            .bind(i64::try_from(page.offset).unwrap_or(i64::MAX)),
-    );
-    session.all(sql).await?.iter().map(T::read).collect()
+    let mut ids = Sql::new(format!("SELECT {alias}.id "));
+    ids.push(from.clone());
+    ids.push_str(&format!(" ORDER BY {order}"));
+    ids.push_limit(page.limit);
+    ids.push_offset(page.offset);
+    T::with_ids(session, connection, ids, &format!("{alias}.id")).await
 }
 
 async fn count(session: &Session, from: Sql) -> Result<u64, StoreError> {
     let mut sql = Sql::new("SELECT COUNT(*) AS n FROM (SELECT 1 AS one ");
     sql.push(from);
-    sql.push(Sql::new(" LIMIT ?) AS counted").bind(MAX_COUNTED));
+    sql.push_limit(MAX_COUNTED.unsigned_abs());
+    sql.push_str(") AS counted");
     let row = session.one(sql).await?;
     Ok(row.map_or(Ok(0), |row| row.int("n"))?.unsigned_abs())
 }
@@ -182,13 +194,10 @@ async fn checked<T: Listed>(
     let (mut total, mut looked_at, mut rows) = (0_u64, 0_u64, Vec::new());
     let mut after = String::new();
     loop {
-        let mut sql = Sql::new(format!("SELECT {} ", T::COLUMNS));
+        let mut sql = Sql::new(format!("SELECT {} ", T::columns(session)));
         sql.push(from.clone());
-        sql.push(
-            Sql::new(format!(" AND {0}.id > ? ORDER BY {0}.id LIMIT ?", T::ALIAS))
-                .bind(after.as_str())
-                .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX)),
-        );
+        sql.push(Sql::new(format!(" AND {0}.id > ? ORDER BY {0}.id", T::ALIAS)).bind(after.as_str()));
+        sql.push_limit(CHUNK);
         let chunk: Vec<T> = session.all(sql).await?.iter().map(T::read).collect::<Result<_, _>>()?;
         let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let Some(last) = chunk.last().map(T::id) else { break };

@@ -39,23 +39,12 @@ impl Member {
     }
 }
 
-/// A group that somebody is in, directly or through other groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InGroup {
-    /// The group.
-    pub id: GroupId,
-    /// Its displayName.
-    pub display_name: String,
-    /// Whether the membership is the person's own.
-    pub direct: bool,
-}
-
 /// Which of these ids are users or groups of the connection (deleted users are not).
 pub async fn known(session: &Session, connection: ConnectionId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
-    let list = id_list(session);
+    let list = is_any(session, "id");
     let sql = Sql::new(format!(
-        "SELECT 'User' AS kind, id FROM \"user\" WHERE connection_id = ? AND status <> 'deleted' AND id IN ({list}) \
-         UNION ALL SELECT 'Group', id FROM \"group\" WHERE connection_id = ? AND id IN ({list})"
+        "SELECT 'User' AS kind, id FROM \"user\" WHERE connection_id = ? AND status <> 'deleted' AND {list} \
+         UNION ALL SELECT 'Group', id FROM \"group\" WHERE connection_id = ? AND {list}"
     ))
     .bind(connection.to_string())
     .bind(to_json("membership", ids)?)
@@ -76,16 +65,16 @@ pub async fn add(
 ) -> Result<Vec<Member>, StoreError> {
     // Whoever is deleted at this moment is waited for, and then not found below.
     super::users::lock(tx, ids).await?;
-    let (list, ids) = (id_list(tx), to_json("membership", ids)?);
+    let (list, ids) = (is_any(tx, "id"), to_json("membership", ids)?);
     if tx.is_postgres() {
-        let sql = format!("SELECT id FROM \"group\" WHERE id IN ({list}) ORDER BY id FOR SHARE");
+        let sql = format!("SELECT id FROM \"group\" WHERE {list} ORDER BY id FOR SHARE");
         tx.all(Sql::new(sql).bind(ids.as_str())).await?;
     }
     let sql = Sql::new(format!(
         "INSERT INTO membership (group_id, member_id, member_kind, event_id, created_at) \
          SELECT ?, found.id, found.kind, ?, ? FROM ( \
-             SELECT id, 'User' AS kind FROM \"user\" WHERE connection_id = ? AND status <> 'deleted' AND id IN ({list}) \
-             UNION ALL SELECT id, 'Group' FROM \"group\" WHERE connection_id = ? AND id IN ({list})) AS found \
+             SELECT id, 'User' AS kind FROM \"user\" WHERE connection_id = ? AND status <> 'deleted' AND {list} \
+             UNION ALL SELECT id, 'Group' FROM \"group\" WHERE connection_id = ? AND {list}) AS found \
          WHERE true ON CONFLICT (group_id, member_id) DO NOTHING RETURNING member_kind, member_id"
     ))
     .bind(group.to_string())
@@ -101,8 +90,8 @@ pub async fn add(
 /// Removes those of these members that are there; says which were removed.
 pub async fn remove(tx: &Tx, group: GroupId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
     let sql = Sql::new(format!(
-        "DELETE FROM membership WHERE group_id = ? AND member_id IN ({}) RETURNING member_kind, member_id",
-        id_list(tx)
+        "DELETE FROM membership WHERE group_id = ? AND {} RETURNING member_kind, member_id",
+        is_any(tx, "member_id")
     ))
     .bind(group.to_string())
     .bind(to_json("membership", ids)?);
@@ -112,8 +101,8 @@ pub async fn remove(tx: &Tx, group: GroupId, ids: &[String]) -> Result<Vec<Membe
 /// Removes all members but these; says which were removed.
 pub async fn keep_only(tx: &Tx, group: GroupId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
     let sql = Sql::new(format!(
-        "DELETE FROM membership WHERE group_id = ? AND member_id NOT IN ({}) RETURNING member_kind, member_id",
-        id_list(tx)
+        "DELETE FROM membership WHERE group_id = ? AND {} RETURNING member_kind, member_id",
+        is_none(tx, "member_id")
     ))
     .bind(group.to_string())
     .bind(to_json("membership", ids)?);
@@ -138,43 +127,19 @@ pub async fn page(
     after: &str,
     limit: u64,
 ) -> Result<Vec<(Member, Option<String>)>, StoreError> {
-    let sql = Sql::new(
+    let mut sql = Sql::new(
         "SELECT m.member_kind, m.member_id, COALESCE(u.display_name, u.user_name, g.display_name) AS display \
          FROM membership m LEFT JOIN \"user\" u ON u.id = m.member_id LEFT JOIN \"group\" g ON g.id = m.member_id \
-         WHERE m.group_id = ? AND m.member_id > ? ORDER BY m.member_id LIMIT ?",
+         WHERE m.group_id = ? AND m.member_id > ? ORDER BY m.member_id",
     )
     .bind(group.to_string())
-    .bind(after)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    .bind(after);
+    sql.push_limit(limit);
     let rows = session.all(sql).await?;
     rows.iter().map(|row| Ok((member(row, "member_kind", "member_id")?, row.text_opt("display")?))).collect()
 }
 
-/// The groups that a user is in, directly or through groups of groups, in the order of their ids.
-pub async fn groups_of(session: &Session, user: UserId) -> Result<Vec<InGroup>, StoreError> {
-    let sql = Sql::new(format!(
-        "WITH RECURSIVE up (id, depth) AS ( \
-             SELECT group_id, 1 FROM membership WHERE member_id = ? \
-             UNION SELECT m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth <= {MAX_DEPTH}) \
-         SELECT g.id, g.display_name, MIN(up.depth) AS depth FROM up JOIN \"group\" g ON g.id = up.id \
-         GROUP BY g.id, g.display_name ORDER BY g.id"
-    ))
-    .bind(user.to_string());
-    let rows = session.all(sql).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(InGroup {
-                id: row.parsed("group", "id")?,
-                display_name: row.text("display_name")?,
-                direct: int_of_any_width(row, "depth")? == 1,
-            })
-        })
-        .collect()
-}
-
 /// The users in a group, directly or through groups of groups, after one of them, at most `limit`, in the order of ids.
-///
-/// `CROSS JOIN` makes SQLite begin with the groups; by itself it would walk the memberships of everybody in the order of ids.
 pub async fn users_below(
     session: &Session,
     account: AccountId,
@@ -183,19 +148,28 @@ pub async fn users_below(
     limit: u64,
 ) -> Result<Vec<UserId>, StoreError> {
     let ids: Vec<String> = groups.iter().map(ToString::to_string).collect();
-    let sql = Sql::new(format!(
-        "WITH RECURSIVE down (id, depth) AS ( \
-             SELECT id, 0 FROM \"group\" WHERE account_id = ? AND id IN ({}) \
-             UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
-             WHERE m.member_kind = 'Group' AND down.depth < {MAX_DEPTH}) \
-         SELECT DISTINCT m.member_id FROM down CROSS JOIN membership m \
-         WHERE m.group_id = down.id AND m.member_kind = 'User' AND m.member_id > ? ORDER BY m.member_id LIMIT ?",
-        id_list(session)
+    let seed = format!("SELECT id, 0 FROM \"group\" WHERE account_id = ? AND {}", is_any(session, "id"));
+    let mut sql = Sql::new(format!(
+        "WITH RECURSIVE {} SELECT DISTINCT m.member_id FROM down ",
+        down(session.is_postgres(), &seed)
     ))
     .bind(account.to_string())
-    .bind(to_json("membership", &ids)?)
-    .bind(after)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    .bind(to_json("membership", &ids)?);
+    if session.is_postgres() {
+        // Of each group no more than can be wanted, from its index.
+        let of_one = "CROSS JOIN LATERAL (SELECT member_id FROM membership WHERE group_id = down.id AND member_kind = 'User' \
+            AND member_id > ? ORDER BY member_id";
+        sql.push(Sql::new(of_one).bind(after));
+        sql.push_limit(limit);
+        sql.push_str(") m");
+    } else {
+        // `CROSS JOIN` makes SQLite begin with the groups; by itself it would walk everybody's memberships in their order.
+        let of_all =
+            "CROSS JOIN membership m WHERE m.group_id = down.id AND m.member_kind = 'User' AND m.member_id > ?";
+        sql.push(Sql::new(of_all).bind(after));
+    }
+    sql.push_str(" ORDER BY m.member_id");
+    sql.push_limit(limit);
     session.all(sql).await?.iter().map(|row| row.parsed("membership", "member_id")).collect()
 }
 
@@ -211,11 +185,9 @@ pub async fn lock_nesting(tx: &Tx, connection: ConnectionId) -> Result<(), Store
 /// How deep groups are nested below this one, and whether any of `sought` is among them or is the group itself.
 pub async fn below(session: &Session, group: GroupId, sought: GroupId) -> Result<(i64, bool), StoreError> {
     let sql = Sql::new(format!(
-        "WITH RECURSIVE down (id, depth) AS ( \
-             SELECT id, 0 FROM \"group\" WHERE id = ? \
-             UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
-             WHERE m.member_kind = 'Group' AND down.depth <= {MAX_DEPTH}) \
-         SELECT COALESCE(MAX(depth), 0) AS depth, COALESCE(MAX(CASE WHEN id = ? THEN 1 ELSE 0 END), 0) AS found FROM down"
+        "WITH RECURSIVE {} \
+         SELECT COALESCE(MAX(depth), 0) AS depth, COALESCE(MAX(CASE WHEN id = ? THEN 1 ELSE 0 END), 0) AS found FROM down",
+        down(session.is_postgres(), "SELECT id, 0 FROM \"group\" WHERE id = ?")
     ))
     .bind(group.to_string())
     .bind(sought.to_string());
@@ -225,13 +197,8 @@ pub async fn below(session: &Session, group: GroupId, sought: GroupId) -> Result
 
 /// How many groups this one lies below, counted along the longest way up.
 pub async fn height_above(session: &Session, group: GroupId) -> Result<i64, StoreError> {
-    let sql = Sql::new(format!(
-        "WITH RECURSIVE up (id, depth) AS ( \
-             SELECT group_id, 1 FROM membership WHERE member_id = ? \
-             UNION SELECT m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth <= {MAX_DEPTH}) \
-         SELECT COALESCE(MAX(depth), 0) AS depth FROM up"
-    ))
-    .bind(group.to_string());
+    let sql = Sql::new(format!("WITH RECURSIVE {} SELECT COALESCE(MAX(depth), 0) AS depth FROM up", up(session, "?")))
+        .bind(group.to_string());
     session.one(sql).await?.map_or(Ok(0), |row| int_of_any_width(&row, "depth"))
 }
 
@@ -255,11 +222,51 @@ fn int_of_any_width(row: &sea_orm::QueryResult, column: &str) -> Result<i64, Sto
     }
 }
 
-/// The values of a bound JSON array of texts as a subquery.
-pub(super) fn id_list(session: &Session) -> String {
-    format!("SELECT value FROM {}", each(session))
+/// Whether a column has one of the texts of a bound JSON array.
+///
+/// An array on PostgreSQL and not a subquery: that would be joined, and whether by an index is a matter of statistics.
+pub(super) fn is_any(session: &Session, column: &str) -> String {
+    if session.is_postgres() {
+        format!("{column} = ANY(ARRAY({TEXTS}))")
+    } else {
+        format!("{column} IN (SELECT value FROM json_each(?))")
+    }
 }
 
-fn each(session: &Session) -> &'static str {
-    if session.is_postgres() { "json_array_elements_text(?::json) AS t (value)" } else { "json_each(?)" }
+/// Whether a column has none of the texts of a bound JSON array. Read as a set on both: there may be ten thousand.
+fn is_none(session: &Session, column: &str) -> String {
+    let texts = if session.is_postgres() { TEXTS } else { "SELECT value FROM json_each(?)" };
+    format!("{column} NOT IN ({texts})")
+}
+
+const TEXTS: &str = "SELECT value FROM json_array_elements_text(?::json) AS t (value)";
+
+/// The groups above a member: a recursive query `up (id, depth)`, to be put after `WITH RECURSIVE`.
+///
+/// `member` is SQL for the member's id. On PostgreSQL the step is a lateral subquery that is not merged into the rest:
+/// otherwise it reads the whole table once there are more than a few groups, because nothing tells it how few rows come.
+pub(super) fn up(session: &Session, member: &str) -> String {
+    let step = if session.is_postgres() {
+        "up CROSS JOIN LATERAL (SELECT group_id FROM membership WHERE member_id = up.id OFFSET 0) m"
+    } else {
+        "up JOIN membership m ON m.member_id = up.id"
+    };
+    format!(
+        "up (id, depth) AS (SELECT group_id, 1 FROM membership WHERE member_id = {member} \
+         UNION SELECT m.group_id, up.depth + 1 FROM {step} WHERE up.depth <= {MAX_DEPTH})"
+    )
+}
+
+/// The groups below some, themselves included: a recursive query `down (id, depth)`, likewise. `seed` is SQL that selects
+/// their ids and 0.
+pub(super) fn down(postgres: bool, seed: &str) -> String {
+    let step = if postgres {
+        "down CROSS JOIN LATERAL (SELECT member_id FROM membership \
+         WHERE group_id = down.id AND member_kind = 'Group' OFFSET 0) m WHERE"
+    } else {
+        "down JOIN membership m ON m.group_id = down.id WHERE m.member_kind = 'Group' AND"
+    };
+    format!(
+        "down (id, depth) AS ({seed} UNION SELECT m.member_id, down.depth + 1 FROM {step} down.depth <= {MAX_DEPTH})"
+    )
 }

@@ -8,11 +8,13 @@ pub mod accounts;
 pub mod audit;
 mod change;
 pub mod connections;
+mod epoch;
 mod error;
 mod filter;
 pub mod groups;
 pub mod memberships;
 mod open;
+mod packed;
 pub mod recomputes;
 mod row;
 pub mod rules;
@@ -24,6 +26,8 @@ pub mod users;
 pub mod workers;
 mod writer;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use sea_orm::DatabaseConnection;
 
@@ -33,14 +37,15 @@ pub use filter::{Listing, Matches};
 pub use open::StoreOptions;
 pub use session::{Session, Tx};
 
-use row::RowExt as _;
+use epoch::Epoch;
 use sql::Sql;
 use writer::{Kind, Writer};
 
 /// The database.
 #[derive(Debug)]
 pub struct Store {
-    reader: Session,
+    reader: Arc<Session>,
+    epoch: Epoch,
     pool: DatabaseConnection,
     writer: Writer,
 }
@@ -73,10 +78,10 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
-        let job = std::sync::Arc::new(job);
+        let job = Arc::new(job);
         self.writer
             .write(Kind::Configuration, move |tx| {
-                let job = std::sync::Arc::clone(&job);
+                let job = Arc::clone(&job);
                 Box::pin(async move {
                     let value = job(tx).await?;
                     tx.run(Sql::new("UPDATE installation SET epoch = epoch + 1 WHERE id = 1")).await?;
@@ -98,7 +103,7 @@ impl Store {
 
     /// The configuration epoch: what was cached at another epoch is stale.
     pub async fn epoch(&self) -> Result<i64, StoreError> {
-        epoch_of(&self.reader).await
+        self.epoch.read(&self.reader).await
     }
 
     /// Whether the database answers, can be written to, and has every migration.
@@ -124,17 +129,10 @@ impl Store {
 
     /// Finishes open writes and closes the database.
     pub async fn close(self) -> Result<(), StoreError> {
-        let Self { pool, writer, reader } = self;
+        let Self { pool, writer, reader, epoch: _ } = self;
         drop(reader);
         drop(writer);
         pool.close().await?;
         Ok(())
-    }
-}
-
-async fn epoch_of(session: &Session) -> Result<i64, StoreError> {
-    match session.one(Sql::new("SELECT epoch FROM installation WHERE id = 1")).await? {
-        Some(row) => row.int("epoch"),
-        None => Err(StoreError::Damaged { table: "installation", what: "its row is missing".to_owned() }),
     }
 }

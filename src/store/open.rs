@@ -1,12 +1,14 @@
 //! Opening and migrating the database.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use migration::MigratorTrait as _;
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, Statement};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::epoch::Epoch;
 use super::session::Session;
 use super::writer::Writer;
 use super::{Store, StoreError};
@@ -49,12 +51,14 @@ impl Store {
                 let write = sqlite(file, 1, false).await?;
                 migrate(&write).await?;
                 let read = sqlite(file, (*readers).max(1), true).await?;
-                Ok(Self { reader: Session::reading(read.clone()), pool: read, writer: Writer::queue(write) })
+                let reader = Arc::new(Session::reading(read.clone()));
+                Ok(Self { reader, epoch: Epoch::default(), pool: read, writer: Writer::queue(write) })
             }
             StoreOptions::Postgres { url, connections } => {
                 let pool = postgres(url, *connections).await?;
                 migrate(&pool).await?;
-                Ok(Self { reader: Session::reading(pool.clone()), writer: Writer::Pool(pool.clone()), pool })
+                let reader = Arc::new(Session::reading(pool.clone()));
+                Ok(Self { reader, epoch: Epoch::default(), writer: Writer::Pool(pool.clone()), pool })
             }
         }
     }

@@ -120,7 +120,7 @@ impl Tx {
     }
 
     pub(super) async fn read_epoch(&mut self) -> Result<(), StoreError> {
-        self.session.epoch = super::epoch_of(&self.session).await?;
+        self.session.epoch = super::epoch::epoch_of(&self.session).await?;
         Ok(())
     }
 

@@ -31,6 +31,19 @@ impl Sql {
         self.text.push_str(text);
     }
 
+    /// Adds `LIMIT`.
+    ///
+    /// SQLite (3.51) looks at the value bound to a bare `LIMIT ?` when planning, and therefore prepares the statement anew
+    /// each time another one is bound, which costs more than most statements do. It does not look into a sum.
+    pub(super) fn push_limit(&mut self, rows: u64) {
+        self.push(Self::new(" LIMIT ? + 0").bind(i64::try_from(rows).unwrap_or(i64::MAX)));
+    }
+
+    /// Adds `OFFSET`.
+    pub(super) fn push_offset(&mut self, rows: u64) {
+        self.push(Self::new(" OFFSET ? + 0").bind(i64::try_from(rows).unwrap_or(i64::MAX)));
+    }
+
     pub(super) fn statement(self, backend: DbBackend) -> Statement {
         let text = if backend == DbBackend::Postgres { numbered(&self.text) } else { self.text };
         Statement { sql: text, values: Some(Values(self.values)), db_backend: backend }

@@ -1,6 +1,6 @@
 //! People: the SCIM document and the columns by which it is found.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::base::{AccountId, ConnectionId, Timestamp, UserId};
 use crate::domain::{Role, UserStatus};
@@ -8,7 +8,8 @@ use crate::domain::{Role, UserStatus};
 use super::change::Change;
 use super::error::StoreError;
 use super::filter::{Listing, Matches};
-use super::memberships::{MAX_DEPTH, id_list};
+use super::memberships::is_any;
+use super::packed;
 use super::row::{RowExt as _, document_text, to_json};
 use super::search::Derived;
 use super::session::{Session, Tx};
@@ -29,7 +30,7 @@ pub struct User {
     pub document: String,
     /// The role that the rules give.
     pub role: Option<Role>,
-    /// The outcome of the rules with its reasons, as JSON text.
+    /// The outcome of the rules with its reasons, as JSON text; lists leave it out.
     pub access: Option<String>,
     /// Grows with each change.
     pub version: i64,
@@ -37,8 +38,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Whether it is a member of any group, so that nobody looks for groups where there are none.
-    pub in_groups: bool,
+    /// The groups that it is in, directly and through groups of groups, in the order of their ids.
+    pub groups: Vec<UserGroup>,
 }
 
 impl User {
@@ -72,8 +73,14 @@ pub struct UserState<'a> {
     pub at: Timestamp,
 }
 
-pub(super) const COLUMNS: &str = "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.version, u.created_at, u.updated_at, \
-    CAST(CASE WHEN EXISTS (SELECT 1 FROM membership m WHERE m.member_id = u.id) THEN 1 ELSE 0 END AS bigint) AS in_groups";
+/// The columns of a user.
+pub(super) fn columns(session: &Session) -> String {
+    format!(
+        "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.version, u.created_at, u.updated_at, \
+         {} AS in_groups",
+        packed::groups(session, "u.id")
+    )
+}
 
 impl Change {
     /// Makes a user. The userName may be taken, so this must be the first part of a change.
@@ -238,7 +245,8 @@ impl Change {
 /// A user of a connection, unless it is deleted.
 pub async fn by_id(session: &Session, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
     let sql = Sql::new(format!(
-        "SELECT {COLUMNS} FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'"
+        "SELECT {} FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'",
+        columns(session)
     ))
     .bind(id.to_string())
     .bind(connection.to_string());
@@ -255,7 +263,7 @@ pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: UserId) -> Resu
 /// lock sees the row as it became, but everything else as it was before the wait.
 pub(super) async fn lock(tx: &Tx, ids: &[String]) -> Result<(), StoreError> {
     if tx.is_postgres() {
-        let sql = format!("SELECT id FROM \"user\" WHERE id IN ({}) ORDER BY id FOR UPDATE", id_list(tx));
+        let sql = format!("SELECT id FROM \"user\" WHERE {} ORDER BY id FOR UPDATE", is_any(tx, "id"));
         tx.all(Sql::new(sql).bind(to_json("user", ids)?)).await?;
     }
     Ok(())
@@ -271,9 +279,10 @@ pub async fn many_locked(
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     lock(tx, &ids).await?;
     let sql = Sql::new(format!(
-        "SELECT {COLUMNS}, (SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1) AS digest \
-         FROM \"user\" u WHERE u.account_id = ? AND u.id IN ({}) ORDER BY u.id",
-        id_list(tx)
+        "SELECT {}, (SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1) AS digest \
+         FROM \"user\" u WHERE u.account_id = ? AND {} ORDER BY u.id",
+        columns(tx),
+        is_any(tx, "u.id")
     ))
     .bind(account.to_string())
     .bind(to_json("user", &ids)?);
@@ -287,11 +296,11 @@ pub async fn ids_after(
     after: &str,
     limit: u64,
 ) -> Result<Vec<UserId>, StoreError> {
-    let sql =
-        Sql::new("SELECT id FROM \"user\" WHERE account_id = ? AND id > ? AND status <> 'deleted' ORDER BY id LIMIT ?")
+    let mut sql =
+        Sql::new("SELECT id FROM \"user\" WHERE account_id = ? AND id > ? AND status <> 'deleted' ORDER BY id")
             .bind(account.to_string())
-            .bind(after)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+            .bind(after);
+    sql.push_limit(limit);
     session.all(sql).await?.iter().map(|row| row.parsed("user", "id")).collect()
 }
 
@@ -305,10 +314,8 @@ pub async fn list(
 }
 
 /// A group of a user, as the attribute `groups` shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserGroup {
-    /// The user.
-    pub user: UserId,
     /// The group's id.
     pub group: String,
     /// The group's displayName.
@@ -317,29 +324,14 @@ pub struct UserGroup {
     pub direct: bool,
 }
 
-/// The groups of several users, directly and through groups of groups.
-pub async fn groups_of(session: &Session, users: &[UserId]) -> Result<Vec<UserGroup>, StoreError> {
-    let ids: Vec<String> = users.iter().map(ToString::to_string).collect();
-    let sql = Sql::new(format!(
-        "WITH RECURSIVE up (user_id, id, depth) AS ( \
-             SELECT member_id, group_id, 1 FROM membership WHERE member_id IN ({}) \
-             UNION SELECT up.user_id, m.group_id, up.depth + 1 FROM up JOIN membership m ON m.member_id = up.id WHERE up.depth <= {MAX_DEPTH}) \
-         SELECT up.user_id, g.id, g.display_name, CASE WHEN MIN(up.depth) = 1 THEN 'direct' ELSE 'indirect' END AS kind \
-         FROM up JOIN \"group\" g ON g.id = up.id GROUP BY up.user_id, g.id, g.display_name ORDER BY up.user_id, g.id",
-        id_list(session)
-    ))
-    .bind(to_json("membership", &ids)?);
-    let rows = session.all(sql).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(UserGroup {
-                user: row.parsed("membership", "user_id")?,
-                group: row.text("id")?,
-                display_name: row.text("display_name")?,
-                direct: row.text("kind")? == "direct",
-            })
-        })
-        .collect()
+/// The attribute `groups` (RFC 7643 §4.1.2).
+#[must_use]
+pub fn groups_value(groups: &[UserGroup]) -> Value {
+    let one = |group: &UserGroup| {
+        let kind = if group.direct { "direct" } else { "indirect" };
+        json!({"value": group.group, "display": group.display_name, "type": kind})
+    };
+    Value::Array(groups.iter().map(one).collect())
 }
 
 pub(super) fn read(row: &sea_orm::QueryResult) -> Result<User, StoreError> {
@@ -354,6 +346,6 @@ pub(super) fn read(row: &sea_orm::QueryResult) -> Result<User, StoreError> {
         version: row.int("version")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
         updated_at: Timestamp::from_millis(row.int("updated_at")?),
-        in_groups: row.int("in_groups")? == 1,
+        groups: packed::read_groups(&row.text("in_groups")?)?,
     })
 }

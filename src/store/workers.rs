@@ -215,8 +215,8 @@ pub async fn claim(tx: &Tx, claim: &Claim<'_>) -> Result<Vec<WorkerRow>, StoreEr
     .bind(claim.lease)
     .bind(millis(claim.lease_for));
     sql.push(claim.condition(now));
-    sql.push_str(" ORDER BY lane, due_at, id LIMIT ?");
-    sql = sql.bind(i64::try_from(claim.limit).unwrap_or(i64::MAX));
+    sql.push_str(" ORDER BY lane, due_at, id");
+    sql.push_limit(u64::try_from(claim.limit).unwrap_or(u64::MAX));
     sql.push_str(if tx.is_postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
     sql.push_str(&format!(" RETURNING {COLUMNS}"));
     let mut rows: Vec<(i64, WorkerRow)> = Vec::new();
@@ -369,10 +369,10 @@ pub async fn page(
     after: &str,
     limit: u64,
 ) -> Result<Vec<WorkerRow>, StoreError> {
-    let sql = Sql::new(format!("SELECT {COLUMNS} FROM worker WHERE account_id = ? AND id > ? ORDER BY id LIMIT ?"))
+    let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM worker WHERE account_id = ? AND id > ? ORDER BY id"))
         .bind(account.to_string())
-        .bind(after)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        .bind(after);
+    sql.push_limit(limit);
     session.all(sql).await?.iter().map(read).collect()
 }
 

@@ -18,9 +18,23 @@ use super::{Listed, Listing, with_common};
 impl Listed for Group {
     const KIND: &'static str = "Group";
     const FROM: &'static str = "FROM \"group\" g WHERE true";
-    const TABLE: &'static str = "\"group\"";
-    const COLUMNS: &'static str = groups::COLUMNS;
     const ALIAS: &'static str = "g";
+
+    fn columns(_session: &Session) -> String {
+        groups::COLUMNS.to_owned()
+    }
+
+    async fn with_ids(
+        session: &Session,
+        _connection: ConnectionId,
+        ids: Sql,
+        order: &str,
+    ) -> Result<Vec<Self>, StoreError> {
+        let mut sql = Sql::new(format!("SELECT {} FROM \"group\" g WHERE g.id IN (", groups::COLUMNS));
+        sql.push(ids);
+        sql.push_str(&format!(") ORDER BY {order}"));
+        session.all(sql).await?.iter().map(groups::read).collect()
+    }
 
     fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError> {
         groups::read(row)

@@ -1,33 +1,50 @@
 //! Which columns and indexes carry conditions on users.
 
-use std::collections::HashMap;
+use serde_json::{Map, Value};
 
-use serde_json::{Map, Value, json};
-
-use crate::base::{ConnectionId, UserId, fold};
+use crate::base::{ConnectionId, fold};
 use crate::scim::ResourceKind;
 use crate::scim::document::Meta;
 use crate::scim::filter::{Bound, BoundNode, NodeId, Operand, Relation};
 use crate::scim::schema::{AttrRef, ENTERPRISE_URN};
 
 use super::super::error::StoreError;
-use super::super::memberships::MAX_DEPTH;
+use super::super::memberships;
+use super::super::packed;
+use super::super::row::RowExt as _;
 use super::super::search::{self, EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE};
 use super::super::session::Session;
 use super::super::sql::Sql;
-use super::super::users::{self, User};
+use super::super::users::{self, User, groups_value};
 use super::condition::{Condition, Leaves, instant, text};
 use super::{Listed, Listing, with_common};
 
 impl Listed for User {
     const KIND: &'static str = "User";
     const FROM: &'static str = "FROM \"user\" u WHERE u.status <> 'deleted'";
-    const TABLE: &'static str = "\"user\"";
-    const COLUMNS: &'static str = users::COLUMNS;
     const ALIAS: &'static str = "u";
+
+    fn columns(session: &Session) -> String {
+        users::columns(session)
+    }
 
     fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError> {
         users::read(row)
+    }
+
+    async fn with_ids(
+        session: &Session,
+        connection: ConnectionId,
+        ids: Sql,
+        order: &str,
+    ) -> Result<Vec<Self>, StoreError> {
+        let page = session
+            .one(packed::users(session, ids, order))
+            .await?
+            .map(|row| row.text_opt("page"))
+            .transpose()?
+            .flatten();
+        packed::read_users(page.as_deref().unwrap_or_default(), connection)
     }
 
     fn id(&self) -> String {
@@ -42,20 +59,11 @@ impl Listed for User {
     }
 
     async fn resources(
-        session: &Session,
+        _session: &Session,
         rows: &[Self],
         listing: &Listing<'_>,
-        filter: &Bound,
+        _filter: &Bound,
     ) -> Result<Option<Vec<Map<String, Value>>>, StoreError> {
-        let mut groups: HashMap<UserId, Vec<Value>> = HashMap::new();
-        if filter.targets().any(|target| target.attr.name == "groups") {
-            let ids: Vec<UserId> = rows.iter().map(|user| user.id).collect();
-            for found in users::groups_of(session, &ids).await? {
-                let kind = if found.direct { "direct" } else { "indirect" };
-                let group = json!({"value": found.group, "display": found.display_name, "type": kind});
-                groups.entry(found.user).or_default().push(group);
-            }
-        }
         let resources: Result<Vec<_>, StoreError> = rows
             .iter()
             .map(|user| {
@@ -69,8 +77,8 @@ impl Listed for User {
                     location: &location,
                 };
                 let mut resource = with_common(user.attributes()?, kind, &meta);
-                if let Some(groups) = groups.remove(&user.id) {
-                    resource.insert("groups".to_owned(), Value::Array(groups));
+                if !user.groups.is_empty() {
+                    resource.insert("groups".to_owned(), groups_value(&user.groups));
                 }
                 Ok(resource)
             })
@@ -196,12 +204,10 @@ impl UserLeaves {
     fn in_group(&self, part: &str, wanted: &str, exact: bool) -> Condition {
         let (column, wanted) =
             if part == "value" { ("id", wanted.to_owned()) } else { ("display_name_fold", fold(wanted)) };
+        let seed = format!("SELECT id, 0 FROM \"group\" WHERE connection_id = ? AND {column} = ?");
         let sql = format!(
-            "u.id IN (WITH RECURSIVE down (id, depth) AS ( \
-                 SELECT id, 0 FROM \"group\" WHERE connection_id = ? AND {column} = ? \
-                 UNION SELECT m.member_id, down.depth + 1 FROM down JOIN membership m ON m.group_id = down.id \
-                 WHERE m.member_kind = 'Group' AND down.depth < {MAX_DEPTH}) \
-             SELECT m.member_id FROM down CROSS JOIN membership m WHERE m.group_id = down.id)"
+            "u.id IN (WITH RECURSIVE {} SELECT m.member_id FROM down CROSS JOIN membership m WHERE m.group_id = down.id)",
+            memberships::down(self.postgres, &seed)
         );
         let sql = Sql::new(sql).bind(self.connection.to_string()).bind(wanted);
         Condition::new(sql, part == "value" || !exact, false)

@@ -179,6 +179,18 @@ fn dependencies_point_one_way() {
 }
 
 /// The message of the only violation.
+/// SQLite prepares a statement anew each time another value is bound to a bare `LIMIT ?`: `Sql::push_limit` writes a sum.
+#[test]
+fn no_limit_is_bound_bare() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut files).unwrap();
+    let bare =
+        |text: &str| text.split("LIMIT ?").skip(1).any(|rest| !rest.starts_with(" + 0") && !rest.starts_with('`'));
+    assert!(bare("ORDER BY id LIMIT ?") && !bare("LIMIT ? + 0"));
+    let found: Vec<_> = files.iter().filter(|(_, text)| bare(text)).map(|(path, _)| path).collect();
+    assert!(found.is_empty(), "use Sql::push_limit in {found:?}");
+}
+
 fn only(file: &str, text: &str) -> String {
     let found = violations(file, text);
     assert_eq!(found.len(), 1, "{file}: {text}: {found:?}");
