@@ -9,7 +9,7 @@ use super::{Outcome, SecretFile};
 use crate::base::Slug;
 use crate::config::Config;
 use crate::service::Core;
-use crate::service::accounts::DEFAULT;
+use crate::service::accounts::{DEFAULT, workspace_taken};
 use crate::store::accounts::TaskRouterSettings;
 
 /// Contact centres: one TaskRouter workspace each, and everything that belongs to it.
@@ -38,16 +38,16 @@ pub struct AddArgs {
 #[derive(Debug, Default, Args)]
 pub struct TwilioArgs {
     /// The Twilio account (AC...)
-    #[arg(long, value_name = "SID", requires_all = ["api_key", "api_secret_file", "workspace_sid"])]
+    #[arg(long, value_name = "SID", value_parser = sid(&["AC"]), requires_all = ["api_key", "api_secret_file", "workspace_sid"])]
     pub account_sid: Option<String>,
     /// An API key of it (SK...)
-    #[arg(long, value_name = "SID", requires = "account_sid")]
+    #[arg(long, value_name = "SID", value_parser = sid(&["SK", "AC"]), requires = "account_sid")]
     pub api_key: Option<String>,
     /// The file that holds the secret of the API key, or - for standard input
     #[arg(long, value_name = "FILE", requires = "account_sid")]
     pub api_secret_file: Option<SecretFile>,
     /// The TaskRouter workspace of Flex (WS...)
-    #[arg(long, value_name = "SID", requires = "account_sid")]
+    #[arg(long, value_name = "SID", value_parser = sid(&["WS"]), requires = "account_sid")]
     pub workspace_sid: Option<String>,
     /// Another TaskRouter API than that of the configuration
     #[arg(long, value_name = "URL", requires = "account_sid")]
@@ -79,7 +79,13 @@ impl AccountCommand {
     pub async fn run(&self, config: &Config, core: &Core) -> Outcome {
         match self {
             Self::Add(add) => {
-                let account = core.add_account(add.name.clone(), add.twilio.settings(config)?).await?;
+                let twilio = add.twilio.settings(config)?;
+                if let (Some((settings, _)), Some(default)) = (&twilio, of_default(config))
+                    && settings.is_same_workspace(&default)
+                {
+                    return Err(workspace_taken(settings, DEFAULT).into());
+                }
+                let account = core.add_account(add.name.clone(), twilio).await?;
                 output::line(format_args!("account {} added", account.name))?;
             }
             Self::List(_) => {
@@ -103,6 +109,31 @@ impl AccountCommand {
             }
         }
         Ok(())
+    }
+}
+
+/// Where the workers of the account `default` are, unless at the stand-in.
+fn of_default(config: &Config) -> Option<TaskRouterSettings> {
+    let credentials = config.taskrouter.credentials.as_ref()?;
+    Some(TaskRouterSettings {
+        base_url: config.taskrouter.base_url.to_string(),
+        flex_base_url: config.taskrouter.flex_base_url.to_string(),
+        account_sid: credentials.account_sid.clone(),
+        api_key: credentials.api_key.clone(),
+        workspace_sid: credentials.workspace_sid.clone(),
+    })
+}
+
+/// Reads a SID: one of these prefixes and 32 hexadecimal characters.
+fn sid(prefixes: &'static [&'static str]) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let digits = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
+        match digits {
+            Some(digits) if digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Ok(text.to_owned())
+            }
+            _ => Err(format!("it is {} and 32 hexadecimal characters", prefixes.join(" or "))),
+        }
     }
 }
 

@@ -118,10 +118,23 @@ fn mistakes_are_refused() {
         "rollcall token create",
         "rollcall token create --connection okta --expires-in 0",
         "rollcall account add uk --account-sid AC1",
+        "rollcall account add uk --account-sid AC0123456789abcdef0123456789abcdef",
+        "rollcall account add uk --account-sid AC1 --api-key SK0123456789abcdef0123456789abcdef --api-secret-file - \
+         --workspace-sid WS0123456789abcdef0123456789abcdef",
         "rollcall account add uk --api-key SK1",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }
+}
+
+#[test]
+fn sids_are_read() {
+    let digits = "0123456789abcdef0123456789abcdef";
+    let line = |account: &str| {
+        format!("rollcall account add uk --account-sid {account}{digits} --api-key SK{digits} --api-secret-file - --workspace-sid WS{digits}")
+    };
+    assert!(parse(&line("AC")).is_ok());
+    assert!(parse(&line("WS")).unwrap_err().to_string().contains("it is AC and 32 hexadecimal characters"));
 }
 
 #[test]

@@ -13,7 +13,8 @@ use super::error::ServiceError;
 pub const DEFAULT: &str = "default";
 
 impl Core {
-    /// Makes an account. The API secret is sealed before it is stored.
+    /// Makes an account. The API secret is sealed before it is stored. A workspace belongs to one account: two would take
+    /// each other's workers for their own.
     pub async fn add_account(
         &self,
         name: Slug,
@@ -47,6 +48,15 @@ impl Core {
             .configure(move |tx| {
                 let (made, event) = (made.clone(), event.clone());
                 Box::pin(async move {
+                    if let Some(settings) = &made.taskrouter {
+                        let others = accounts::all(tx).await?;
+                        let holder = others
+                            .iter()
+                            .find(|other| other.taskrouter.as_ref().is_some_and(|t| t.is_same_workspace(settings)));
+                        if let Some(holder) = holder {
+                            return Err(workspace_taken(settings, holder.name.as_str()));
+                        }
+                    }
                     let mut change = tx.change();
                     change.insert_account(&made)?;
                     change.audit(&event)?;
@@ -92,6 +102,15 @@ impl Core {
         let secret = self.keyring.open(&secret_place(account.id), sealed).map_err(crate::store::StoreError::from)?;
         Ok(Some(secret))
     }
+}
+
+/// Why an account cannot have a workspace that another one has.
+#[must_use]
+pub fn workspace_taken(settings: &TaskRouterSettings, holder: &str) -> ServiceError {
+    ServiceError::Taken(format!(
+        "the workspace {} belongs to the account '{holder}': two accounts in one workspace would take each other's workers",
+        settings.workspace_sid
+    ))
 }
 
 fn secret_place(id: AccountId) -> String {

@@ -25,6 +25,15 @@ pub struct TaskRouterSettings {
     pub workspace_sid: String,
 }
 
+impl TaskRouterSettings {
+    /// Whether both lead to the same workspace. SIDs are unique at Twilio; elsewhere the address tells them apart, too.
+    #[must_use]
+    pub fn is_same_workspace(&self, other: &Self) -> bool {
+        self.workspace_sid == other.workspace_sid
+            && self.base_url.trim_end_matches('/') == other.base_url.trim_end_matches('/')
+    }
+}
+
 /// An account.
 #[derive(Clone, Debug)]
 pub struct Account {

@@ -63,6 +63,18 @@ async fn the_same_person_in_two_accounts_is_two_workers(db: Db) {
     assert_eq!(only_worker(&abroad, ANA).attributes["site"], json!("london"));
 }
 
+async fn a_workspace_belongs_to_one_account(db: Db) {
+    let app = app(db).await;
+    let (_abroad, mut settings, secret) = other_workspace().await;
+    app.core().add_account(slug("acme-uk"), Some((settings.clone(), secret.clone()))).await.unwrap();
+    settings.base_url.push('/');
+    let refused = app.core().add_account(slug("acme-fr"), Some((settings, secret))).await.unwrap_err().to_string();
+    assert!(refused.contains("acme-uk") && refused.contains("WS"), "{refused}");
+    let names: Vec<String> =
+        app.core().list_accounts().await.unwrap().into_iter().map(|account| account.name.to_string()).collect();
+    assert_eq!(names, ["acme-uk", "default"]);
+}
+
 async fn an_account_whose_taskrouter_is_down_holds_up_no_other(db: Db) {
     let app = app(db).await;
     let (_, mut settings, secret) = other_workspace().await;
@@ -101,6 +113,7 @@ async fn a_paused_reconciler_takes_pushes_and_does_nothing(db: Db) {
 
 on_both_databases!(
     the_same_person_in_two_accounts_is_two_workers,
+    a_workspace_belongs_to_one_account,
     an_account_whose_taskrouter_is_down_holds_up_no_other,
     a_paused_reconciler_takes_pushes_and_does_nothing,
 );
