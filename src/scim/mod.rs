@@ -16,9 +16,11 @@ pub mod path;
 pub mod projection;
 pub mod schema;
 pub mod value;
+pub mod version;
 
 pub use dialect::Dialect;
 pub use document::{Incoming, MemberKind, MemberRef, Meta};
 pub use error::{ScimError, ScimType};
 pub use projection::Projection;
 pub use schema::{AttrName, AttrRef, ResourceKind, ResourceSchema, schema_of};
+pub use version::Versions;

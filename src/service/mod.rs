@@ -17,8 +17,8 @@ pub mod rules;
 pub mod tokens;
 pub mod users;
 
+pub use crate::scim::Versions;
 pub use cache::Caller;
 pub use core::{Core, Wake};
 pub use error::ServiceError;
 pub use render::{GroupBody, Rendered};
-pub use users::IfMatch;

@@ -6,7 +6,7 @@ use crate::base::{EventId, Page, Timestamp, UserId, fold};
 use crate::domain::UserStatus;
 use crate::scim::filter::{Bound, Filter, Limits};
 use crate::scim::patch::{self, Operation};
-use crate::scim::{Incoming, Projection, ResourceKind, ScimError, schema_of};
+use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions, schema_of};
 use crate::store::audit::AuditEvent;
 use crate::store::users::{self, User, UserGroup, UserState};
 use crate::store::workers::{self, Wanted};
@@ -17,9 +17,6 @@ use super::core::Core;
 use super::entitle::{Entitled, Entitling};
 use super::error::ServiceError;
 use super::render::{Rendered, render_user};
-
-/// What a client demands of the version that it changes (`If-Match`, RFC 7644 §3.14); none: any.
-pub type IfMatch = Option<Vec<i64>>;
 
 /// A page of a list.
 #[derive(Debug)]
@@ -152,7 +149,7 @@ impl Core {
         caller: &Caller,
         id: &str,
         incoming: Incoming,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
         let incoming = std::sync::Arc::new((incoming.document, incoming.active));
@@ -171,7 +168,7 @@ impl Core {
         caller: &Caller,
         id: &str,
         operations: Vec<Operation>,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
         let dialect = caller.dialect;
@@ -182,7 +179,7 @@ impl Core {
     }
 
     /// Deletes a user (RFC 7644 §3.6): it leaves every group, its worker goes, its userName is free again.
-    pub async fn delete_user(&self, caller: &Caller, id: &str, if_match: IfMatch) -> Result<(), ServiceError> {
+    pub async fn delete_user(&self, caller: &Caller, id: &str, if_match: Versions) -> Result<(), ServiceError> {
         let (user_id, id) = (id.parse::<UserId>().map_err(|_| no_user(id))?, id.to_owned());
         let (caller, core, at) = (caller.clone(), self.parts(), self.ambient.now());
         self.store
@@ -191,7 +188,7 @@ impl Core {
                 Box::pin(async move {
                     let user =
                         users::by_id_locked(tx, caller.connection, user_id).await?.ok_or_else(|| no_user(&id))?;
-                    check_version(if_match.as_ref(), user.version)?;
+                    check_version(&if_match, user.version)?;
                     let groups =
                         crate::store::memberships::leave_all(tx, crate::store::memberships::Member::User(user_id))
                             .await?;
@@ -219,7 +216,7 @@ impl Core {
         caller: &Caller,
         id: &str,
         action: &'static str,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
         make: F,
     ) -> Result<Rendered, ServiceError>
@@ -237,7 +234,7 @@ impl Core {
                 Box::pin(async move {
                     let user =
                         users::by_id_locked(tx, caller.connection, user_id).await?.ok_or_else(|| no_user(&id))?;
-                    check_version(if_match.as_ref(), user.version)?;
+                    check_version(&if_match, user.version)?;
                     let groups = if user.in_groups { users::groups_of(tx, &[user_id]).await? } else { Vec::new() };
                     let before = user.attributes()?;
                     let after = make(&before)?;
@@ -369,13 +366,14 @@ pub(super) fn too_many() -> ScimError {
     )
 }
 
-pub(super) fn check_version(wanted: Option<&Vec<i64>>, version: i64) -> Result<(), ScimError> {
-    match wanted {
-        Some(versions) if !versions.contains(&version) => Err(ScimError::precondition_failed(
-            "The resource was changed since the version that If-Match names. Read it again and repeat the change.",
-        )),
-        _ => Ok(()),
+/// Whether the client means the resource as it is (`If-Match`, RFC 7644 §3.14). To be asked with the resource locked.
+pub(super) fn check_version(wanted: &Versions, version: i64) -> Result<(), ScimError> {
+    if wanted.include(version) {
+        return Ok(());
     }
+    Err(ScimError::precondition_failed(
+        "The resource was changed since the version that If-Match names. Read it again and repeat the change.",
+    ))
 }
 
 /// An audit event of a caller about a user.

@@ -108,6 +108,24 @@ impl Change {
     }
 }
 
+/// Writes a change together with the note that the members of a group changed; returns the group's version after it, none if
+/// the group is gone.
+pub async fn touch_with(tx: &Tx, mut change: Change, group: &Group, at: Timestamp) -> Result<Option<i64>, StoreError> {
+    if !tx.is_postgres() {
+        // SQLite has one writer: nobody has counted since this transaction read the group.
+        change.touch_group(group.connection, group.id, at);
+        tx.apply(change).await?;
+        return Ok(Some(group.version + 1));
+    }
+    let touch = Sql::new(
+        "UPDATE \"group\" SET version = version + 1, updated_at = ? WHERE connection_id = ? AND id = ? RETURNING version",
+    )
+    .bind(at.millis())
+    .bind(group.connection.to_string())
+    .bind(group.id.to_string());
+    tx.apply_returning(change, touch).await?.map(|row| row.int("version")).transpose()
+}
+
 fn names(attributes: &Map<String, Value>) -> (String, Option<String>) {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).map(str::to_owned);
     (text("displayName").unwrap_or_default(), text("externalId"))

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is reached without a token, not even an error about a path that does not exist.
 
+mod asked;
 mod body;
 mod discovery;
 mod groups;
