@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{EventId, GroupId, Page, Timestamp, UserId, fold};
+use crate::base::{EventId, GroupId, Timestamp, UserId, fold};
 use crate::scim::patch::{self, MemberChange, Operation};
 use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions};
 use crate::store::audit::AuditEvent;
 use crate::store::groups::{self, Group};
 use crate::store::memberships::{self, Member};
-use crate::store::{Change, Listing, Matches, Tx};
+use crate::store::{Change, Tx};
 
 use super::cache::Caller;
 use super::core::{Core, Parts};
@@ -18,21 +18,12 @@ use super::error::ServiceError;
 use super::members::{Membership, Moved};
 use super::recompute::{Deferred, settle_or_defer};
 use super::render::{GroupBody, render_group, render_members};
-use super::users::{bind, changed_attributes, check_version, too_many};
+use super::users::{changed_attributes, check_version};
 
 /// Members that are read at a time while a group is answered.
 pub const MEMBERS_AT_A_TIME: u64 = 1_000;
 /// More people than any group has.
 const EVERYBODY: u64 = 10_000_000;
-
-/// A page of a list.
-#[derive(Debug)]
-pub struct GroupList {
-    /// How many match.
-    pub total: u64,
-    /// The part that was asked for.
-    pub resources: Vec<GroupBody>,
-}
 
 impl Core {
     /// Creates a group with its members (RFC 7644 §3.3).
@@ -44,7 +35,7 @@ impl Core {
     ) -> Result<GroupBody, ServiceError> {
         let at = self.ambient.now();
         let group = Arc::new(Group {
-            id: self.ambient.id(),
+            id: self.ambient.id_at(at),
             account: caller.account,
             connection: caller.connection,
             document: Value::Object(incoming.document.clone()).to_string(),
@@ -102,28 +93,6 @@ impl Core {
         let full = u64::try_from(page.len()).unwrap_or(u64::MAX) >= MEMBERS_AT_A_TIME;
         let next = if full { page.last().map(|(member, _)| member.id()) } else { None };
         Ok((render_members(&self.scim_url, page, projection), next))
-    }
-
-    /// Lists groups (RFC 7644 §3.4.2).
-    pub async fn list_groups(
-        &self,
-        caller: &Caller,
-        filter: Option<&str>,
-        page: Page,
-        projection: &Projection,
-    ) -> Result<GroupList, ServiceError> {
-        let filter = bind(ResourceKind::Group, filter, caller)?;
-        let listing = Listing { account: caller.account, filter: filter.as_ref(), page, base_url: &self.scim_url };
-        match groups::list(self.store.read(), caller.connection, &listing).await? {
-            Matches::TooMany => Err(too_many().into()),
-            Matches::Found { total, rows } => {
-                let resources = rows
-                    .iter()
-                    .map(|group| render_group(&self.scim_url, group, projection))
-                    .collect::<Result<_, _>>()?;
-                Ok(GroupList { total, resources })
-            }
-        }
     }
 
     /// Replaces a group (RFC 7644 §3.5.1). Absent members stay as they are: only a list, even an empty one, replaces them.

@@ -2,30 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{EventId, Page, Timestamp, UserId, fold};
+use crate::base::{EventId, Timestamp, UserId, fold};
 use crate::domain::UserStatus;
-use crate::scim::filter::{Bound, Filter, Limits};
 use crate::scim::patch::{self, Operation};
-use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions, schema_of};
+use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions};
 use crate::store::audit::AuditEvent;
 use crate::store::users::{self, User, UserGroup, UserState};
 use crate::store::workers::{self, Wanted};
-use crate::store::{Change, Listing, Matches, Tx};
+use crate::store::{Change, Tx};
 
 use super::cache::Caller;
 use super::core::Core;
 use super::entitle::{Entitled, Entitling};
 use super::error::ServiceError;
 use super::render::{Rendered, render_user};
-
-/// A page of a list.
-#[derive(Debug)]
-pub struct UserList {
-    /// How many match.
-    pub total: u64,
-    /// The part that was asked for.
-    pub resources: Vec<Rendered>,
-}
 
 impl Core {
     /// Creates a user (RFC 7644 §3.3).
@@ -36,7 +26,8 @@ impl Core {
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
         incoming.settle_active(true);
-        let new = std::sync::Arc::new((self.ambient.id::<UserId>(), self.ambient.now(), incoming.document));
+        let at = self.ambient.now();
+        let new = std::sync::Arc::new((self.ambient.id_at::<UserId>(at), at, incoming.document));
         let (caller_, core) = (caller.clone(), self.parts());
         let written = std::sync::Arc::clone(&new);
         let wakes = self
@@ -123,24 +114,6 @@ impl Core {
         };
         let user = user.ok_or_else(|| no_user(id))?;
         Ok(self.render_users(vec![user], projection).await?.pop().ok_or_else(|| no_user(id))?)
-    }
-
-    /// Lists users (RFC 7644 §3.4.2).
-    pub async fn list_users(
-        &self,
-        caller: &Caller,
-        filter: Option<&str>,
-        page: Page,
-        projection: &Projection,
-    ) -> Result<UserList, ServiceError> {
-        let filter = bind(ResourceKind::User, filter, caller)?;
-        let listing = Listing { account: caller.account, filter: filter.as_ref(), page, base_url: &self.scim_url };
-        match users::list(self.store.read(), caller.connection, &listing).await? {
-            Matches::TooMany => Err(too_many().into()),
-            Matches::Found { total, rows } => {
-                Ok(UserList { total, resources: self.render_users(rows, projection).await? })
-            }
-        }
     }
 
     /// Replaces a user (RFC 7644 §3.5.1). An absent `active` keeps the present state.
@@ -251,7 +224,11 @@ impl Core {
         render_user(&self.scim_url, &user, &groups, projection)
     }
 
-    async fn render_users(&self, rows: Vec<User>, projection: &Projection) -> Result<Vec<Rendered>, ServiceError> {
+    pub(super) async fn render_users(
+        &self,
+        rows: Vec<User>,
+        projection: &Projection,
+    ) -> Result<Vec<Rendered>, ServiceError> {
         let mut groups: std::collections::HashMap<UserId, Vec<UserGroup>> = std::collections::HashMap::new();
         let ids: Vec<UserId> = rows.iter().filter(|user| user.in_groups).map(|user| user.id).collect();
         if projection.wants("groups") && !ids.is_empty() {
@@ -351,19 +328,6 @@ impl super::core::Parts {
         }
         Ok(())
     }
-}
-
-/// Reads and binds a filter.
-pub(super) fn bind(kind: ResourceKind, filter: Option<&str>, caller: &Caller) -> Result<Option<Bound>, ScimError> {
-    let Some(text) = filter else { return Ok(None) };
-    let filter = Filter::parse(text, &Limits::default())?;
-    Ok(Some(filter.bind(schema_of(kind), caller.dialect)?))
-}
-
-pub(super) fn too_many() -> ScimError {
-    ScimError::too_many(
-        "The filter matches on attributes without an index and would have to look at too many resources. Add a condition on userName, externalId, emails.value, displayName or id.",
-    )
 }
 
 /// Whether the client means the resource as it is (`If-Match`, RFC 7644 §3.14). To be asked with the resource locked.

@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::{AccountId, ConnectionId, GroupId, Timestamp, fold};
+use crate::scim::sort::{Ranked, Sort};
 
 use super::change::Change;
 use super::error::StoreError;
-use super::filter::{Listing, Matches};
+use super::filter::{Listing, Matches, Walked};
 use super::memberships;
+use super::order::Place;
 use super::row::{RowExt as _, document_text};
 use super::session::{Session, Tx};
 use super::sql::Sql;
@@ -160,6 +162,40 @@ pub async fn list(
     listing: &Listing<'_>,
 ) -> Result<Matches<Group>, StoreError> {
     super::filter::list(session, connection, listing).await
+}
+
+/// The next page of a walk behind a place, or the first one.
+pub async fn walk(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+    after: Option<&Place>,
+) -> Result<Walked<Group>, StoreError> {
+    super::filter::walk(session, connection, listing, after).await
+}
+
+/// How many match; none where that is only known by looking at each.
+pub async fn total(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+) -> Result<Option<u64>, StoreError> {
+    super::filter::total::<Group>(session, connection, listing).await
+}
+
+/// What matches, with the value that each is sorted by; none: more than may be looked at.
+pub async fn ranks(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+    sort: &Sort,
+) -> Result<Option<Vec<Ranked>>, StoreError> {
+    super::filter::ranks::<Group>(session, connection, listing, sort).await
+}
+
+/// The groups of a connection with these ids, in no order; those that are gone are left out.
+pub async fn by_ids(session: &Session, connection: ConnectionId, ids: &[String]) -> Result<Vec<Group>, StoreError> {
+    super::filter::by_ids(session, connection, ids).await
 }
 
 /// The members of a group as a filter sees them: one more than `most` if there are more.

@@ -12,7 +12,6 @@ use http::StatusCode;
 use super::super::WebState;
 use super::asked::Asked;
 use super::{Answer, answer, describe, no_content, not_modified};
-use crate::scim::messages::{list_head, list_tail};
 use crate::scim::{Projection, ResourceKind};
 use crate::service::{Core, GroupBody, ServiceError};
 
@@ -32,21 +31,6 @@ pub(super) async fn read(asked: Asked, Path(id): Path<String>) -> Answer {
         return Ok(not_modified(group.version));
     }
     Ok(shown(StatusCode::OK, &asked.state, group, projection))
-}
-
-pub(super) async fn list(asked: Asked) -> Answer {
-    let projection = asked.projection(KIND)?;
-    let (start, page) = asked.result(asked.query.page())?;
-    let list = asked.core().list_groups(&asked.caller, asked.query.filter.as_deref(), page, &projection).await;
-    let list = asked.result(list)?;
-    let head = list_head(list.total, start, list.resources.len());
-    let (core, projection) = (Arc::clone(&asked.state.core), Arc::new(projection));
-    let groups = stream::iter(list.resources.into_iter().enumerate()).flat_map(move |(n, group)| {
-        let comma = if n == 0 { "" } else { "," };
-        text(comma.to_owned()).chain(group_text(Arc::clone(&core), group, Arc::clone(&projection)))
-    });
-    let body = text(head).chain(groups).chain(text(list_tail().to_owned()));
-    Ok(answer(StatusCode::OK, Body::from_stream(body)))
 }
 
 pub(super) async fn replace(asked: Asked, Path(id): Path<String>, body: Body) -> Answer {
@@ -84,14 +68,18 @@ fn shown(status: StatusCode, state: &WebState, group: GroupBody, projection: Pro
     response
 }
 
-type Piece = Result<Bytes, ServiceError>;
+pub(super) type Piece = Result<Bytes, ServiceError>;
 
-fn text(text: String) -> impl Stream<Item = Piece> + Send {
+pub(super) fn text(text: String) -> impl Stream<Item = Piece> + Send {
     stream::once(async move { Ok(Bytes::from(text)) })
 }
 
 /// The group as JSON. A failure on the way breaks the connection off, so that nobody takes a part for the whole.
-fn group_text(core: Arc<Core>, group: GroupBody, projection: Arc<Projection>) -> stream::BoxStream<'static, Piece> {
+pub(super) fn group_text(
+    core: Arc<Core>,
+    group: GroupBody,
+    projection: Arc<Projection>,
+) -> stream::BoxStream<'static, Piece> {
     if !group.with_members {
         return text(group.head).boxed();
     }

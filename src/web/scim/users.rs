@@ -8,7 +8,6 @@ use http::StatusCode;
 use super::asked::Asked;
 use super::{Answer, answer, describe, no_content, not_modified};
 use crate::scim::ResourceKind;
-use crate::scim::messages::list_response_text;
 use crate::service::Rendered;
 
 const KIND: ResourceKind = ResourceKind::User;
@@ -27,15 +26,6 @@ pub(super) async fn read(asked: Asked, Path(id): Path<String>) -> Answer {
         return Ok(not_modified(user.version));
     }
     Ok(shown(StatusCode::OK, user))
-}
-
-pub(super) async fn list(asked: Asked) -> Answer {
-    let projection = asked.projection(KIND)?;
-    let (start, page) = asked.result(asked.query.page())?;
-    let list = asked.core().list_users(&asked.caller, asked.query.filter.as_deref(), page, &projection).await;
-    let list = asked.result(list)?;
-    let resources = list.resources.into_iter().map(|user| user.body);
-    Ok(answer(StatusCode::OK, Body::from(list_response_text(list.total, start, resources))))
 }
 
 pub(super) async fn replace(asked: Asked, Path(id): Path<String>, body: Body) -> Answer {
