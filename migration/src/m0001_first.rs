@@ -95,9 +95,9 @@ CREATE INDEX user_page ON "user" (connection_id, id) WHERE status <> 'deleted'
 --
 CREATE INDEX user_account_page ON "user" (account_id, id)
 --
-CREATE INDEX user_external_id ON "user" (connection_id, external_id) WHERE external_id IS NOT NULL AND status <> 'deleted'
+CREATE INDEX user_external_id ON "user" (connection_id, external_id, id) WHERE status <> 'deleted'
 --
-CREATE INDEX user_display_name ON "user" (connection_id, display_name_fold) WHERE display_name_fold IS NOT NULL AND status <> 'deleted'
+CREATE INDEX user_display_name ON "user" (connection_id, display_name_fold, id) WHERE status <> 'deleted'
 --
 CREATE INDEX user_updated ON "user" (connection_id, updated_at) WHERE status <> 'deleted'
 --
@@ -136,7 +136,7 @@ CREATE UNIQUE INDEX group_name_unique ON "group" (connection_id, display_name_fo
 --
 CREATE INDEX group_page ON "group" (connection_id, id)
 --
-CREATE INDEX group_external_id ON "group" (connection_id, external_id) WHERE external_id IS NOT NULL
+CREATE INDEX group_external_id ON "group" (connection_id, external_id, id)
 --
 CREATE TABLE membership (
     group_id $text NOT NULL REFERENCES "group" (id),

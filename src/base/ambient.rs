@@ -123,7 +123,13 @@ impl Ambient {
     /// A new id, ordered by time (UUID version 7, RFC 9562 §5.7).
     #[must_use]
     pub fn id<T: From<Uuid>>(&self) -> T {
-        let millis = u64::try_from(self.now().millis()).unwrap_or(0);
+        self.id_at(self.now())
+    }
+
+    /// A new id of what begins at a known instant, so that the order of ids is that of the instants.
+    #[must_use]
+    pub fn id_at<T: From<Uuid>>(&self, at: Timestamp) -> T {
+        let millis = u64::try_from(at.millis()).unwrap_or(0);
         let random = self.bytes::<10>();
         Builder::from_unix_timestamp_millis(millis, &random).into_uuid().into()
     }

@@ -131,7 +131,9 @@ fn mistakes_are_refused() {
 fn sids_are_read() {
     let digits = "0123456789abcdef0123456789abcdef";
     let line = |account: &str| {
-        format!("rollcall account add uk --account-sid {account}{digits} --api-key SK{digits} --api-secret-file - --workspace-sid WS{digits}")
+        format!(
+            "rollcall account add uk --account-sid {account}{digits} --api-key SK{digits} --api-secret-file - --workspace-sid WS{digits}"
+        )
     };
     assert!(parse(&line("AC")).is_ok());
     assert!(parse(&line("WS")).unwrap_err().to_string().contains("it is AC and 32 hexadecimal characters"));

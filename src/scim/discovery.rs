@@ -3,6 +3,8 @@
 //! Nothing here depends on an account, so nothing about one can leak. There are no nulls: Entra ID's gallery validation
 //! refuses them.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::messages::list_response;
@@ -10,10 +12,14 @@ use super::schema::{Attribute, AttributeType, ResourceKind, ResourceSchema, Sche
 
 /// The most resources of one list response, as `/ServiceProviderConfig` says.
 pub const MAX_RESULTS: u64 = 1000;
+/// Resources of a page when the client does not say.
+pub const DEFAULT_RESULTS: u64 = 100;
+/// How long a cursor is good for.
+pub const CURSOR_TIMEOUT: Duration = Duration::from_hours(1);
 
 const KINDS: [ResourceKind; 2] = [ResourceKind::User, ResourceKind::Group];
 
-/// `/ServiceProviderConfig` (RFC 7643 §5). `base_url` ends without a slash (`https://host/scim/v2`).
+/// `/ServiceProviderConfig` (RFC 7643 §5, RFC 9865 §4). `base_url` ends without a slash (`https://host/scim/v2`).
 #[must_use]
 pub fn service_provider_config(base_url: &str) -> Value {
     json!({
@@ -22,8 +28,16 @@ pub fn service_provider_config(base_url: &str) -> Value {
         "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
         "filter": { "supported": true, "maxResults": MAX_RESULTS },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
+        "sort": { "supported": true },
         "etag": { "supported": true },
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_RESULTS,
+            "maxPageSize": MAX_RESULTS,
+            "cursorTimeout": CURSOR_TIMEOUT.as_secs(),
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
@@ -168,10 +182,11 @@ mod tests {
     fn the_configuration_claims_only_what_is_done() {
         let config = service_provider_config(BASE);
         assert_eq!(config["patch"]["supported"], json!(true));
-        for absent in ["bulk", "sort", "changePassword"] {
+        for absent in ["bulk", "changePassword"] {
             assert_eq!(config[absent]["supported"], json!(false), "{absent}");
         }
-        assert!(config.get("pagination").is_none());
+        assert_eq!(config["pagination"]["defaultPaginationMethod"], json!("index"));
+        assert_eq!(config["pagination"]["maxPageSize"], config["filter"]["maxResults"]);
     }
 
     #[test]

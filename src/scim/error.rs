@@ -30,8 +30,12 @@ pub enum ScimType {
     InvalidVers,
     /// The request would put sensitive data into a URL.
     Sensitive,
-    /// The cursor of a page is not one that was given out.
+    /// The cursor of a page is not one that was given out for this list.
     InvalidCursor,
+    /// The cursor of a page is too old.
+    ExpiredCursor,
+    /// The size of a page that begins at a cursor is not a positive number.
+    InvalidCount,
 }
 
 impl ScimType {
@@ -50,6 +54,8 @@ impl ScimType {
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
             Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }
@@ -93,6 +99,12 @@ impl ScimError {
         no_target = 400, Some(ScimType::NoTarget);
         /// 400: a value is missing or of the wrong type.
         invalid_value = 400, Some(ScimType::InvalidValue);
+        /// 400: the cursor was not given out for this list.
+        invalid_cursor = 400, Some(ScimType::InvalidCursor);
+        /// 400: the cursor is too old.
+        expired_cursor = 400, Some(ScimType::ExpiredCursor);
+        /// 400: a page from a cursor needs a positive size.
+        invalid_count = 400, Some(ScimType::InvalidCount);
         /// 409: another resource has the value already.
         uniqueness = 409, Some(ScimType::Uniqueness);
         /// 401: no bearer token, or not a valid one.

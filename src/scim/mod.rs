@@ -15,10 +15,15 @@ pub mod patch;
 pub mod path;
 pub mod projection;
 pub mod schema;
+pub mod search;
+pub mod sort;
 pub mod value;
+pub mod version;
 
 pub use dialect::Dialect;
 pub use document::{Incoming, MemberKind, MemberRef, Meta};
 pub use error::{ScimError, ScimType};
 pub use projection::Projection;
 pub use schema::{AttrName, AttrRef, ResourceKind, ResourceSchema, schema_of};
+pub use sort::Sort;
+pub use version::Versions;

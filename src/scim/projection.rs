@@ -58,6 +58,12 @@ impl Projection {
         Ok(Self { schema, mode })
     }
 
+    /// The type of resource that it is for.
+    #[must_use]
+    pub const fn kind(&self) -> ResourceKind {
+        self.schema.kind
+    }
+
     /// Whether the answer is everything that is returned by default, so that stored text can be answered as it is.
     #[must_use]
     pub const fn is_full(&self) -> bool {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{EventId, GroupId, Page, Timestamp, UserId, fold};
+use crate::base::{EventId, GroupId, Timestamp, UserId, fold};
 use crate::scim::patch::{self, MemberChange, Operation};
-use crate::scim::{Incoming, Projection, ResourceKind, ScimError};
+use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions};
 use crate::store::audit::AuditEvent;
 use crate::store::groups::{self, Group};
 use crate::store::memberships::{self, Member};
-use crate::store::{Change, Listing, Matches, Tx};
+use crate::store::{Change, Tx};
 
 use super::cache::Caller;
 use super::core::{Core, Parts};
@@ -18,21 +18,12 @@ use super::error::ServiceError;
 use super::members::{Membership, Moved};
 use super::recompute::{Deferred, settle_or_defer};
 use super::render::{GroupBody, render_group, render_members};
-use super::users::{IfMatch, bind, changed_attributes, check_version, too_many};
+use super::users::{changed_attributes, check_version};
 
 /// Members that are read at a time while a group is answered.
 pub const MEMBERS_AT_A_TIME: u64 = 1_000;
 /// More people than any group has.
 const EVERYBODY: u64 = 10_000_000;
-
-/// A page of a list.
-#[derive(Debug)]
-pub struct GroupList {
-    /// How many match.
-    pub total: u64,
-    /// The part that was asked for.
-    pub resources: Vec<GroupBody>,
-}
 
 impl Core {
     /// Creates a group with its members (RFC 7644 §3.3).
@@ -44,7 +35,7 @@ impl Core {
     ) -> Result<GroupBody, ServiceError> {
         let at = self.ambient.now();
         let group = Arc::new(Group {
-            id: self.ambient.id(),
+            id: self.ambient.id_at(at),
             account: caller.account,
             connection: caller.connection,
             document: Value::Object(incoming.document.clone()).to_string(),
@@ -104,35 +95,13 @@ impl Core {
         Ok((render_members(&self.scim_url, page, projection), next))
     }
 
-    /// Lists groups (RFC 7644 §3.4.2).
-    pub async fn list_groups(
-        &self,
-        caller: &Caller,
-        filter: Option<&str>,
-        page: Page,
-        projection: &Projection,
-    ) -> Result<GroupList, ServiceError> {
-        let filter = bind(ResourceKind::Group, filter, caller)?;
-        let listing = Listing { account: caller.account, filter: filter.as_ref(), page, base_url: &self.scim_url };
-        match groups::list(self.store.read(), caller.connection, &listing).await? {
-            Matches::TooMany => Err(too_many().into()),
-            Matches::Found { total, rows } => {
-                let resources = rows
-                    .iter()
-                    .map(|group| render_group(&self.scim_url, group, projection))
-                    .collect::<Result<_, _>>()?;
-                Ok(GroupList { total, resources })
-            }
-        }
-    }
-
     /// Replaces a group (RFC 7644 §3.5.1). Absent members stay as they are: only a list, even an empty one, replaces them.
     pub async fn replace_group(
         &self,
         caller: &Caller,
         id: &str,
         incoming: Incoming,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
     ) -> Result<GroupBody, ServiceError> {
         let members: Vec<MemberChange> = incoming.members.map(MemberChange::Replace).into_iter().collect();
@@ -148,7 +117,7 @@ impl Core {
         caller: &Caller,
         id: &str,
         operations: Vec<Operation>,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
     ) -> Result<GroupBody, ServiceError> {
         let dialect = caller.dialect;
@@ -161,7 +130,7 @@ impl Core {
     }
 
     /// Deletes a group (RFC 7644 §3.6). Its members stay, and lose what the group gave them.
-    pub async fn delete_group(&self, caller: &Caller, id: &str, if_match: IfMatch) -> Result<(), ServiceError> {
+    pub async fn delete_group(&self, caller: &Caller, id: &str, if_match: Versions) -> Result<(), ServiceError> {
         let (group_id, id) = (id.parse::<GroupId>().map_err(|_| no_group(id))?, id.to_owned());
         let (caller, parts, at) = (caller.clone(), self.parts(), self.ambient.now());
         let deferred = self
@@ -171,7 +140,7 @@ impl Core {
                 Box::pin(async move {
                     let group =
                         groups::by_id_locked(tx, caller.connection, group_id).await?.ok_or_else(|| no_group(&id))?;
-                    check_version(if_match.as_ref(), group.version)?;
+                    check_version(&if_match, group.version)?;
                     let people = memberships::users_below(tx, caller.account, &[group_id], "", EVERYBODY).await?;
                     let removed = memberships::keep_only(tx, group_id, &[]).await?;
                     for parent in memberships::leave_all(tx, Member::Group(group_id)).await? {
@@ -201,7 +170,7 @@ impl Core {
         caller: &Caller,
         id: &str,
         action: &'static str,
-        if_match: IfMatch,
+        if_match: Versions,
         make: F,
     ) -> Result<Group, ServiceError>
     where
@@ -220,7 +189,7 @@ impl Core {
                 Box::pin(async move {
                     let editing =
                         Editing { tx, parts: &parts, caller: &caller, id: group_id, event: parts.ambient.id(), at };
-                    editing.change(&id, action, if_match.as_ref(), &*make).await
+                    editing.change(&id, action, &if_match, &*make).await
                 })
             })
             .await?;
@@ -255,7 +224,7 @@ impl Editing<'_> {
         &self,
         id: &str,
         action: &'static str,
-        if_match: Option<&Vec<i64>>,
+        if_match: &Versions,
         make: &F,
     ) -> Result<(Group, Deferred), ServiceError>
     where
@@ -266,25 +235,23 @@ impl Editing<'_> {
         let mut before = group.attributes()?;
         let (mut after, mut changes) = make(&before)?;
         // Members come and go without holding the group, so that pushes of one large group do not wait for one another.
-        if after != before || if_match.is_some() {
+        if after != before || *if_match != Versions::Any {
             group = groups::by_id_locked(self.tx, connection, self.id).await?.ok_or_else(|| no_group(id))?;
             check_version(if_match, group.version)?;
             before = group.attributes()?;
             (after, changes) = make(&before)?;
         }
-        if after != before {
+        let edited = after != before;
+        if edited {
             let mut change = self.tx.change();
             change.update_group(&group, &after, self.at)?;
             self.tx.apply_unless_taken(change).await?;
         }
         let moved = self.membership().apply(&changes).await?;
-        if after == before && moved.is_empty() {
+        if !edited && moved.is_empty() {
             return Ok((group, Deferred(false)));
         }
         let mut change = self.tx.change();
-        if after == before {
-            change.touch_group(connection, self.id, self.at);
-        }
         let mut people = moved.people(self.tx, self.caller).await?;
         if name(&before) != name(&after) {
             people.extend(memberships::users_below(self.tx, self.caller.account, &[self.id], "", EVERYBODY).await?);
@@ -292,19 +259,28 @@ impl Editing<'_> {
         let (old, new) = changed_attributes(&before, &after);
         let new = json!({"document": new, "members": moved.as_value()});
         self.audit(&mut change, action, Some(json!({"document": old})), Some(new))?;
-        let deferred = self.finish(people, change).await?;
+        let deferred = self.settle(people, &mut change).await?;
+        group.version = if edited {
+            self.tx.apply(change).await?;
+            group.version + 1
+        } else {
+            // Others may have changed members since the group was read, so the database counts.
+            groups::touch_with(self.tx, change, &group, self.at).await?.ok_or_else(|| no_group(id))?
+        };
         group.document = Value::Object(after).to_string();
-        group.version += 1;
         group.updated_at = self.at;
         Ok((group, deferred))
     }
 
     /// Computes what follows for these people, and writes it with the rest of the change.
     async fn finish(&self, people: Vec<UserId>, mut change: Change) -> Result<Deferred, ServiceError> {
-        let account = self.caller.account;
-        let deferred = settle_or_defer(self.tx, self.parts, account, people, self.event, &mut change).await?;
+        let deferred = self.settle(people, &mut change).await?;
         self.tx.apply(change).await?;
         Ok(deferred)
+    }
+
+    async fn settle(&self, people: Vec<UserId>, change: &mut Change) -> Result<Deferred, ServiceError> {
+        settle_or_defer(self.tx, self.parts, self.caller.account, people, self.event, change).await
     }
 
     fn audit(

@@ -2,33 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{EventId, Page, Timestamp, UserId, fold};
+use crate::base::{EventId, Timestamp, UserId, fold};
 use crate::domain::UserStatus;
-use crate::scim::filter::{Bound, Filter, Limits};
 use crate::scim::patch::{self, Operation};
-use crate::scim::{Incoming, Projection, ResourceKind, ScimError, schema_of};
+use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions};
 use crate::store::audit::AuditEvent;
 use crate::store::users::{self, User, UserState};
 use crate::store::workers::{self, Wanted};
-use crate::store::{Change, Listing, Matches, Tx};
+use crate::store::{Change, Tx};
 
 use super::cache::Caller;
 use super::core::Core;
 use super::entitle::{Entitled, Entitling};
 use super::error::ServiceError;
 use super::render::{Rendered, render_user};
-
-/// What a client demands of the version that it changes (`If-Match`, RFC 7644 §3.14); none: any.
-pub type IfMatch = Option<Vec<i64>>;
-
-/// A page of a list.
-#[derive(Debug)]
-pub struct UserList {
-    /// How many match.
-    pub total: u64,
-    /// The part that was asked for.
-    pub resources: Vec<Rendered>,
-}
 
 impl Core {
     /// Creates a user (RFC 7644 §3.3).
@@ -39,7 +26,8 @@ impl Core {
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
         incoming.settle_active(true);
-        let new = std::sync::Arc::new((self.ambient.id::<UserId>(), self.ambient.now(), incoming.document));
+        let at = self.ambient.now();
+        let new = std::sync::Arc::new((self.ambient.id_at::<UserId>(at), at, incoming.document));
         let (caller_, core) = (caller.clone(), self.parts());
         let written = std::sync::Arc::clone(&new);
         let wakes = self
@@ -128,32 +116,13 @@ impl Core {
         render_user(&self.scim_url, &user, projection)
     }
 
-    /// Lists users (RFC 7644 §3.4.2).
-    pub async fn list_users(
-        &self,
-        caller: &Caller,
-        filter: Option<&str>,
-        page: Page,
-        projection: &Projection,
-    ) -> Result<UserList, ServiceError> {
-        let filter = bind(ResourceKind::User, filter, caller)?;
-        let listing = Listing { account: caller.account, filter: filter.as_ref(), page, base_url: &self.scim_url };
-        match users::list(self.store.read(), caller.connection, &listing).await? {
-            Matches::TooMany => Err(too_many().into()),
-            Matches::Found { total, rows } => {
-                let resources = rows.iter().map(|user| render_user(&self.scim_url, user, projection));
-                Ok(UserList { total, resources: resources.collect::<Result<_, _>>()? })
-            }
-        }
-    }
-
     /// Replaces a user (RFC 7644 §3.5.1). An absent `active` keeps the present state.
     pub async fn replace_user(
         &self,
         caller: &Caller,
         id: &str,
         incoming: Incoming,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
         let incoming = std::sync::Arc::new((incoming.document, incoming.active));
@@ -172,7 +141,7 @@ impl Core {
         caller: &Caller,
         id: &str,
         operations: Vec<Operation>,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
         let dialect = caller.dialect;
@@ -183,7 +152,7 @@ impl Core {
     }
 
     /// Deletes a user (RFC 7644 §3.6): it leaves every group, its worker goes, its userName is free again.
-    pub async fn delete_user(&self, caller: &Caller, id: &str, if_match: IfMatch) -> Result<(), ServiceError> {
+    pub async fn delete_user(&self, caller: &Caller, id: &str, if_match: Versions) -> Result<(), ServiceError> {
         let (user_id, id) = (id.parse::<UserId>().map_err(|_| no_user(id))?, id.to_owned());
         let (caller, core, at) = (caller.clone(), self.parts(), self.ambient.now());
         self.store
@@ -192,7 +161,7 @@ impl Core {
                 Box::pin(async move {
                     let user =
                         users::by_id_locked(tx, caller.connection, user_id).await?.ok_or_else(|| no_user(&id))?;
-                    check_version(if_match.as_ref(), user.version)?;
+                    check_version(&if_match, user.version)?;
                     let groups =
                         crate::store::memberships::leave_all(tx, crate::store::memberships::Member::User(user_id))
                             .await?;
@@ -220,7 +189,7 @@ impl Core {
         caller: &Caller,
         id: &str,
         action: &'static str,
-        if_match: IfMatch,
+        if_match: Versions,
         projection: &Projection,
         make: F,
     ) -> Result<Rendered, ServiceError>
@@ -238,7 +207,7 @@ impl Core {
                 Box::pin(async move {
                     let user =
                         users::by_id_locked(tx, caller.connection, user_id).await?.ok_or_else(|| no_user(&id))?;
-                    check_version(if_match.as_ref(), user.version)?;
+                    check_version(&if_match, user.version)?;
                     let before = user.attributes()?;
                     let after = make(&before)?;
                     if after == before {
@@ -338,26 +307,14 @@ impl super::core::Parts {
     }
 }
 
-/// Reads and binds a filter.
-pub(super) fn bind(kind: ResourceKind, filter: Option<&str>, caller: &Caller) -> Result<Option<Bound>, ScimError> {
-    let Some(text) = filter else { return Ok(None) };
-    let filter = Filter::parse(text, &Limits::default())?;
-    Ok(Some(filter.bind(schema_of(kind), caller.dialect)?))
-}
-
-pub(super) fn too_many() -> ScimError {
-    ScimError::too_many(
-        "The filter matches on attributes without an index and would have to look at too many resources. Add a condition on userName, externalId, emails.value, displayName or id.",
-    )
-}
-
-pub(super) fn check_version(wanted: Option<&Vec<i64>>, version: i64) -> Result<(), ScimError> {
-    match wanted {
-        Some(versions) if !versions.contains(&version) => Err(ScimError::precondition_failed(
-            "The resource was changed since the version that If-Match names. Read it again and repeat the change.",
-        )),
-        _ => Ok(()),
+/// Whether the client means the resource as it is (`If-Match`, RFC 7644 §3.14). To be asked with the resource locked.
+pub(super) fn check_version(wanted: &Versions, version: i64) -> Result<(), ScimError> {
+    if wanted.include(version) {
+        return Ok(());
     }
+    Err(ScimError::precondition_failed(
+        "The resource was changed since the version that If-Match names. Read it again and repeat the change.",
+    ))
 }
 
 /// An audit event of a caller about a user.

@@ -1,5 +1,7 @@
 //! What one change writes, collected so that it is sent in one go.
 
+use sea_orm::QueryResult;
+
 use crate::base::ConnectionId;
 
 use super::error::StoreError;
@@ -70,6 +72,20 @@ impl Tx {
             self.run_all(batch).await?;
         }
         Ok(())
+    }
+
+    /// Writes all of a change together with one more statement, which returns a row (`RETURNING`): on PostgreSQL, where
+    /// they share a round trip.
+    pub(super) async fn apply_returning(&self, change: Change, last: Sql) -> Result<Option<QueryResult>, StoreError> {
+        if change.statements.len() >= GROUP {
+            self.apply(change).await?;
+            return Ok(self.all_writing(last).await?.pop());
+        }
+        let mut batch = Batch::default();
+        for sql in change.statements {
+            batch.push(sql);
+        }
+        Ok(self.all_writing(batch.returning(last)).await?.pop())
     }
 
     /// Writes all of a change of which only the first part can meet a unique index.

@@ -5,7 +5,9 @@
 
 mod condition;
 mod groups;
+mod rank;
 mod users;
+mod walk;
 
 use serde_json::{Map, Value};
 
@@ -15,10 +17,15 @@ use crate::scim::document::{Meta, schemas_for};
 use crate::scim::filter::Bound;
 
 use super::error::StoreError;
+use super::order::{Column, Order, PlaceKey, Spelling};
 use super::row::RowExt as _;
 use super::session::Session;
 use super::sql::Sql;
 use condition::Condition;
+
+pub(super) use rank::{by_ids, ranks};
+pub use walk::Walked;
+pub(super) use walk::{total, walk};
 
 /// How many rows are looked at one by one for what SQL cannot decide.
 pub const MAX_CANDIDATES: u64 = 20_000;
@@ -36,6 +43,8 @@ pub struct Listing<'f> {
     pub filter: Option<&'f Bound>,
     /// Which part of the list.
     pub page: Page,
+    /// In which order.
+    pub order: Order,
     /// The SCIM base URL, which `meta.location` begins with.
     pub base_url: &'f str,
 }
@@ -52,6 +61,8 @@ pub enum Matches<T> {
     },
     /// Too many rows would have to be looked at one by one.
     TooMany,
+    /// What matches is only known by looking at it, and not in this order: it must be ranked.
+    Unordered,
 }
 
 /// A resource type that is listed.
@@ -74,14 +85,21 @@ pub(super) trait Listed: Sized + Send {
         order: &str,
     ) -> Result<Vec<Self>, StoreError>;
     fn id(&self) -> String;
+    /// The column of an order, and whether it may be null.
+    fn column(column: Column) -> (&'static str, bool);
+    /// The value that a column has in this row.
+    fn key(&self, column: Column) -> Result<Option<PlaceKey>, StoreError>;
+    /// A condition that does not keep the index of an order from being used.
+    fn hinted(condition: Condition, _order: Order) -> Condition {
+        condition
+    }
     /// The condition of a filter, as far as SQL carries it.
     async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError>;
-    /// The resources as the filter sees them; none: they are too large to look at.
+    /// The resources as the filter of the listing sees them; none: they are too large to look at.
     async fn resources(
         session: &Session,
         rows: &[Self],
         listing: &Listing<'_>,
-        filter: &Bound,
     ) -> Result<Option<Vec<Map<String, Value>>>, StoreError>;
 }
 
@@ -95,21 +113,25 @@ pub(super) async fn list<T: Listed>(
         let rows = if listing.page.limit == 0 {
             Vec::new()
         } else {
-            page::<T>(session, connection, &base::<T>(session, listing, connection, None), false, listing.page).await?
+            let from = base::<T>(session, listing, connection, T::hinted(Condition::all(), listing.order));
+            page::<T>(session, connection, &from, false, listing).await?
         };
         return Ok(Matches::Found { total, rows });
     };
     let condition = T::condition(session, connection, filter).await?;
     let selective = condition.selective;
     let exact = condition.exact;
-    let from = base::<T>(session, listing, connection, Some(condition));
+    if !exact && listing.order != Order::CREATED {
+        return Ok(Matches::Unordered);
+    }
+    let from = base::<T>(session, listing, connection, T::hinted(condition, listing.order));
     if !exact {
         return checked::<T>(session, &from, filter, listing).await;
     }
     let rows = if listing.page.limit == 0 {
         Vec::new()
     } else {
-        page::<T>(session, connection, &from, selective, listing.page).await?
+        page::<T>(session, connection, &from, selective, listing).await?
     };
     let found = u64::try_from(rows.len()).unwrap_or(u64::MAX);
     // The last page tells the total by itself.
@@ -122,14 +144,9 @@ pub(super) async fn list<T: Listed>(
 }
 
 /// `FROM … WHERE …`
-fn base<T: Listed>(
-    session: &Session,
-    listing: &Listing<'_>,
-    connection: ConnectionId,
-    condition: Option<Condition>,
-) -> Sql {
+fn base<T: Listed>(session: &Session, listing: &Listing<'_>, connection: ConnectionId, condition: Condition) -> Sql {
     let alias = T::ALIAS;
-    let mut sql = if condition.as_ref().is_some_and(|c| c.apart) {
+    let mut sql = if condition.apart {
         // The index of the condition is wanted, which begins with the account where names are unique in it. SQLite leaves an
         // index alone for a column that stands behind a plus.
         let plus = if session.is_postgres() { "" } else { "+" };
@@ -139,11 +156,19 @@ fn base<T: Listed>(
         Sql::new(format!("{} AND {alias}.connection_id = ?", T::FROM))
     };
     sql = sql.bind(connection.to_string());
-    if let Some(condition) = condition.and_then(|c| c.sql) {
+    if let Some(condition) = condition.sql {
         sql.push_str(" AND ");
         sql.push(condition);
     }
     sql
+}
+
+/// How an order is written for a resource type. SQLite leaves an index alone for a column that stands behind a plus, so that
+/// a selective condition keeps the index of its own.
+fn spelling<T: Listed>(session: &Session, order: Order, selective: bool) -> Spelling {
+    let plus = if selective && !session.is_postgres() { "+" } else { "" };
+    let (column, nullable) = T::column(order.column);
+    Spelling { order, column: (format!("{plus}{column}"), nullable), id: format!("{plus}{}.id", T::ALIAS) }
 }
 
 /// The ids of the page come first, from an index alone: what is passed over costs little then.
@@ -152,16 +177,15 @@ async fn page<T: Listed>(
     connection: ConnectionId,
     from: &Sql,
     selective: bool,
-    page: Page,
+    listing: &Listing<'_>,
 ) -> Result<Vec<T>, StoreError> {
-    let alias = T::ALIAS;
-    let order = if selective && !session.is_postgres() { format!("+{alias}.id") } else { format!("{alias}.id") };
-    let mut ids = Sql::new(format!("SELECT {alias}.id "));
+    let order_by = |selective: bool| spelling::<T>(session, listing.order, selective).order_by();
+    let mut ids = Sql::new(format!("SELECT {}.id ", T::ALIAS));
     ids.push(from.clone());
-    ids.push_str(&format!(" ORDER BY {order}"));
-    ids.push_limit(page.limit);
-    ids.push_offset(page.offset);
-    T::with_ids(session, connection, ids, &format!("{alias}.id")).await
+    ids.push_str(&format!(" ORDER BY {}", order_by(selective)));
+    ids.push_limit(listing.page.limit);
+    ids.push_offset(listing.page.offset);
+    T::with_ids(session, connection, ids, &order_by(false)).await
 }
 
 async fn count(session: &Session, from: Sql) -> Result<u64, StoreError> {
@@ -183,6 +207,15 @@ async fn count_all(session: &Session, connection: ConnectionId, kind: &str) -> R
     Ok(u64::try_from(row.map_or(Ok(0), |row| row.int("n"))?).unwrap_or(0))
 }
 
+/// The next rows behind an id, in the order of ids.
+async fn chunk<T: Listed>(session: &Session, from: &Sql, after: &str) -> Result<Vec<T>, StoreError> {
+    let mut sql = Sql::new(format!("SELECT {} ", T::columns(session)));
+    sql.push(from.clone());
+    sql.push(Sql::new(format!(" AND {0}.id > ? ORDER BY {0}.id", T::ALIAS)).bind(after));
+    sql.push_limit(CHUNK);
+    session.all(sql).await?.iter().map(T::read).collect()
+}
+
 /// Looks at the candidates one by one.
 async fn checked<T: Listed>(
     session: &Session,
@@ -194,15 +227,11 @@ async fn checked<T: Listed>(
     let (mut total, mut looked_at, mut rows) = (0_u64, 0_u64, Vec::new());
     let mut after = String::new();
     loop {
-        let mut sql = Sql::new(format!("SELECT {} ", T::columns(session)));
-        sql.push(from.clone());
-        sql.push(Sql::new(format!(" AND {0}.id > ? ORDER BY {0}.id", T::ALIAS)).bind(after.as_str()));
-        sql.push_limit(CHUNK);
-        let chunk: Vec<T> = session.all(sql).await?.iter().map(T::read).collect::<Result<_, _>>()?;
+        let chunk: Vec<T> = chunk(session, from, &after).await?;
         let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let Some(last) = chunk.last().map(T::id) else { break };
         after = last;
-        let Some(resources) = T::resources(session, &chunk, listing, filter).await? else {
+        let Some(resources) = T::resources(session, &chunk, listing).await? else {
             return Ok(Matches::TooMany);
         };
         for (row, resource) in chunk.into_iter().zip(resources) {

@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::{AccountId, ConnectionId, GroupId, Timestamp, fold};
+use crate::scim::sort::{Ranked, Sort};
 
 use super::change::Change;
 use super::error::StoreError;
-use super::filter::{Listing, Matches};
+use super::filter::{Listing, Matches, Walked};
 use super::memberships;
+use super::order::Place;
 use super::row::{RowExt as _, document_text};
 use super::session::{Session, Tx};
 use super::sql::Sql;
@@ -108,6 +110,24 @@ impl Change {
     }
 }
 
+/// Writes a change together with the note that the members of a group changed; returns the group's version after it, none if
+/// the group is gone.
+pub async fn touch_with(tx: &Tx, mut change: Change, group: &Group, at: Timestamp) -> Result<Option<i64>, StoreError> {
+    if !tx.is_postgres() {
+        // SQLite has one writer: nobody has counted since this transaction read the group.
+        change.touch_group(group.connection, group.id, at);
+        tx.apply(change).await?;
+        return Ok(Some(group.version + 1));
+    }
+    let touch = Sql::new(
+        "UPDATE \"group\" SET version = version + 1, updated_at = ? WHERE connection_id = ? AND id = ? RETURNING version",
+    )
+    .bind(at.millis())
+    .bind(group.connection.to_string())
+    .bind(group.id.to_string());
+    tx.apply_returning(change, touch).await?.map(|row| row.int("version")).transpose()
+}
+
 fn names(attributes: &Map<String, Value>) -> (String, Option<String>) {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).map(str::to_owned);
     (text("displayName").unwrap_or_default(), text("externalId"))
@@ -142,6 +162,40 @@ pub async fn list(
     listing: &Listing<'_>,
 ) -> Result<Matches<Group>, StoreError> {
     super::filter::list(session, connection, listing).await
+}
+
+/// The next page of a walk behind a place, or the first one.
+pub async fn walk(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+    after: Option<&Place>,
+) -> Result<Walked<Group>, StoreError> {
+    super::filter::walk(session, connection, listing, after).await
+}
+
+/// How many match; none where that is only known by looking at each.
+pub async fn total(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+) -> Result<Option<u64>, StoreError> {
+    super::filter::total::<Group>(session, connection, listing).await
+}
+
+/// What matches, with the value that each is sorted by; none: more than may be looked at.
+pub async fn ranks(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+    sort: &Sort,
+) -> Result<Option<Vec<Ranked>>, StoreError> {
+    super::filter::ranks::<Group>(session, connection, listing, sort).await
+}
+
+/// The groups of a connection with these ids, in no order; those that are gone are left out.
+pub async fn by_ids(session: &Session, connection: ConnectionId, ids: &[String]) -> Result<Vec<Group>, StoreError> {
+    super::filter::by_ids(session, connection, ids).await
 }
 
 /// The members of a group as a filter sees them: one more than `most` if there are more.

@@ -14,6 +14,7 @@ mod filter;
 pub mod groups;
 pub mod memberships;
 mod open;
+pub mod order;
 mod packed;
 pub mod recomputes;
 mod row;
@@ -33,8 +34,9 @@ use sea_orm::DatabaseConnection;
 
 pub use change::Change;
 pub use error::{StoreError, Taken};
-pub use filter::{Listing, Matches};
+pub use filter::{Listing, Matches, Walked};
 pub use open::StoreOptions;
+pub use order::{Order, Place};
 pub use session::{Session, Tx};
 
 use epoch::Epoch;

@@ -67,6 +67,20 @@ impl Batch {
         self.0.is_empty()
     }
 
+    /// One statement of PostgreSQL that makes all changes and answers what the last one returns.
+    pub(super) fn returning(self, last: Sql) -> Sql {
+        let mut all = Sql::new("WITH ");
+        for (n, sql) in self.0.into_iter().enumerate() {
+            all.push_str(&format!("w{n} AS ("));
+            all.push(sql);
+            all.push_str("), ");
+        }
+        all.push_str("last AS (");
+        all.push(last);
+        all.push_str(") SELECT * FROM last");
+        all
+    }
+
     pub(super) fn statement(mut self, backend: DbBackend) -> Option<Statement> {
         if self.0.len() < 2 {
             return self.0.pop().map(|sql| sql.statement(backend));
@@ -126,6 +140,12 @@ mod tests {
         let postgres = batch().statement(DbBackend::Postgres).unwrap();
         assert_eq!(postgres.sql, "WITH w0 AS (INSERT INTO a VALUES ($1, $2)), w1 AS (UPDATE b SET c = $3) SELECT 1");
         assert_eq!(postgres.values.map(|v| v.0.len()), Some(3));
+        let returning =
+            batch().returning(Sql::new("UPDATE d SET e = ? RETURNING f").bind(3)).statement(DbBackend::Postgres);
+        assert_eq!(
+            returning.sql,
+            "WITH w0 AS (INSERT INTO a VALUES ($1, $2)), w1 AS (UPDATE b SET c = $3), last AS (UPDATE d SET e = $4 RETURNING f) SELECT * FROM last"
+        );
         assert!(Batch::default().statement(DbBackend::Sqlite).is_none());
         assert_eq!(marks(3), "?, ?, ?");
     }

@@ -4,11 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{AccountId, ConnectionId, Timestamp, UserId};
 use crate::domain::{Role, UserStatus};
+use crate::scim::sort::{Ranked, Sort};
 
 use super::change::Change;
 use super::error::StoreError;
-use super::filter::{Listing, Matches};
+use super::filter::{Listing, Matches, Walked};
 use super::memberships::is_any;
+use super::order::Place;
 use super::packed;
 use super::row::{RowExt as _, document_text, to_json};
 use super::search::Derived;
@@ -311,6 +313,40 @@ pub async fn list(
     listing: &Listing<'_>,
 ) -> Result<Matches<User>, StoreError> {
     super::filter::list(session, connection, listing).await
+}
+
+/// The next page of a walk behind a place, or the first one.
+pub async fn walk(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+    after: Option<&Place>,
+) -> Result<Walked<User>, StoreError> {
+    super::filter::walk(session, connection, listing, after).await
+}
+
+/// How many match; none where that is only known by looking at each.
+pub async fn total(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+) -> Result<Option<u64>, StoreError> {
+    super::filter::total::<User>(session, connection, listing).await
+}
+
+/// What matches, with the value that each is sorted by; none: more than may be looked at.
+pub async fn ranks(
+    session: &Session,
+    connection: ConnectionId,
+    listing: &Listing<'_>,
+    sort: &Sort,
+) -> Result<Option<Vec<Ranked>>, StoreError> {
+    super::filter::ranks::<User>(session, connection, listing, sort).await
+}
+
+/// The users of a connection with these ids, in no order; those that are gone are left out.
+pub async fn by_ids(session: &Session, connection: ConnectionId, ids: &[String]) -> Result<Vec<User>, StoreError> {
+    super::filter::by_ids(session, connection, ids).await
 }
 
 /// A group of a user, as the attribute `groups` shows it.

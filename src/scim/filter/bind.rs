@@ -20,7 +20,7 @@ pub struct Bound {
 pub enum BoundNode {
     /// Every child holds.
     And(Vec<NodeId>),
-    /// Some child holds.
+    /// Some child holds; without children, nothing does.
     Or(Vec<NodeId>),
     /// The child does not hold.
     Not(NodeId),
@@ -102,7 +102,21 @@ impl Filter {
     /// 400 `invalidFilter` for an attribute that the schema does not have or never returns (a filter on `password` would be
     /// a way to guess it), a comparison that the type does not know, and a value of another type.
     pub fn bind(&self, schema: &'static ResourceSchema, dialect: Dialect) -> Result<Bound, ScimError> {
-        Binder { filter: self, schema, dialect, nodes: Vec::new() }.finish(None)
+        self.bind_among(schema, &[], dialect)
+    }
+
+    /// Binds the filter to resources of a type in a search over several types: an attribute that only the others have is
+    /// one without a value (RFC 7644 §3.4.2.1).
+    ///
+    /// # Errors
+    /// As [`Filter::bind`].
+    pub fn bind_among(
+        &self,
+        schema: &'static ResourceSchema,
+        others: &[&'static ResourceSchema],
+        dialect: Dialect,
+    ) -> Result<Bound, ScimError> {
+        Binder { filter: self, schema, others, dialect, nodes: Vec::new() }.finish(None)
     }
 
     /// Binds the filter to the elements of one attribute: what stands between the brackets of a path.
@@ -115,7 +129,7 @@ impl Filter {
         target: AttrRef,
         dialect: Dialect,
     ) -> Result<Bound, ScimError> {
-        Binder { filter: self, schema, dialect, nodes: Vec::new() }.finish(Some(target))
+        Binder { filter: self, schema, others: &[], dialect, nodes: Vec::new() }.finish(Some(target))
     }
 }
 
@@ -177,6 +191,7 @@ impl Bound {
 struct Binder<'f> {
     filter: &'f Filter,
     schema: &'static ResourceSchema,
+    others: &'f [&'static ResourceSchema],
     dialect: Dialect,
     nodes: Vec<BoundNode>,
 }
@@ -193,6 +208,8 @@ impl Binder<'_> {
             Node::And(children) => BoundNode::And(self.bind_all(children, element_of)?),
             Node::Or(children) => BoundNode::Or(self.bind_all(children, element_of)?),
             Node::Not(inner) => BoundNode::Not(self.bind(*inner, element_of)?),
+            Node::Present(name) if self.is_foreign(name, element_of) => BoundNode::Or(Vec::new()),
+            Node::ValuePath { attr, .. } if self.is_foreign(attr, element_of) => BoundNode::Or(Vec::new()),
             Node::Present(name) => self.present(name, element_of)?,
             Node::Compare { attr, op, value } => return self.compare(attr, *op, value, element_of),
             Node::ValuePath { attr, inner } => {
@@ -226,6 +243,12 @@ impl Binder<'_> {
         value: &Literal,
         element_of: Option<AttrRef>,
     ) -> Result<NodeId, ScimError> {
+        if self.is_foreign(name, element_of) {
+            let nothing = self.push(BoundNode::Or(Vec::new()));
+            let negated = matches!((value, op), (Literal::Null, CompareOp::Eq))
+                || (op == CompareOp::Ne && *value != Literal::Null);
+            return Ok(if negated { self.push(BoundNode::Not(nothing)) } else { nothing });
+        }
         let target = self.attribute(name, element_of)?;
         let (node, negated) = match (value, op) {
             (Literal::Null, CompareOp::Eq) => (BoundNode::Present(target), true),
@@ -239,6 +262,13 @@ impl Binder<'_> {
         };
         let id = self.push(node);
         Ok(if negated { self.push(BoundNode::Not(id)) } else { id })
+    }
+
+    /// Whether only the other types that are searched have the attribute.
+    fn is_foreign(&self, name: &AttrName, element_of: Option<AttrRef>) -> bool {
+        element_of.is_none()
+            && self.schema.resolve(name, self.dialect).is_none()
+            && self.others.iter().any(|other| other.resolve(name, self.dialect).is_some())
     }
 
     fn attribute(&self, name: &AttrName, element_of: Option<AttrRef>) -> Result<AttrRef, ScimError> {

@@ -25,6 +25,11 @@ impl Condition {
         Self { sql: None, exact: false, selective: false, apart: false }
     }
 
+    /// What everything satisfies.
+    pub(super) const fn all() -> Self {
+        Self { sql: None, exact: true, selective: false, apart: false }
+    }
+
     pub(super) fn new(sql: Sql, exact: bool, selective: bool) -> Self {
         Self { sql: Some(sql), exact, selective, apart: false }
     }
@@ -68,6 +73,9 @@ pub(super) trait Leaves {
     }
 
     fn any_of(&self, filter: &Bound, children: &[NodeId]) -> Condition {
+        if children.is_empty() {
+            return Condition::new(Sql::new("1 = 0"), true, false);
+        }
         let mut any = Condition { sql: None, exact: true, selective: true, apart: true };
         for child in children {
             let child = self.condition(filter, *child);

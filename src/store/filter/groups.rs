@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::base::ConnectionId;
+use crate::base::{ConnectionId, fold};
 use crate::scim::ResourceKind;
 use crate::scim::document::Meta;
 use crate::scim::filter::{Bound, Operand, Relation};
@@ -10,6 +10,7 @@ use crate::scim::schema::AttrRef;
 
 use super::super::error::StoreError;
 use super::super::groups::{self, Group};
+use super::super::order::{Column, PlaceKey};
 use super::super::session::Session;
 use super::super::sql::Sql;
 use super::condition::{Condition, Leaves, instant, text};
@@ -44,6 +45,28 @@ impl Listed for Group {
         self.id.to_string()
     }
 
+    fn column(column: Column) -> (&'static str, bool) {
+        match column {
+            Column::ExternalId => ("g.external_id", true),
+            Column::UserName | Column::DisplayName => ("g.display_name_fold", false),
+            Column::LastModified => ("g.updated_at", false),
+            Column::Id => ("g.id", false),
+        }
+    }
+
+    fn key(&self, column: Column) -> Result<Option<PlaceKey>, StoreError> {
+        let attributes = self.attributes()?;
+        let text = |name: &str| attributes.get(name).and_then(Value::as_str);
+        Ok(match column {
+            Column::ExternalId => text("externalId").map(|id| PlaceKey::Text(id.to_owned())),
+            Column::UserName | Column::DisplayName => {
+                Some(PlaceKey::Text(fold(text("displayName").unwrap_or_default())))
+            }
+            Column::LastModified => Some(PlaceKey::Number(self.updated_at.millis())),
+            Column::Id => None,
+        })
+    }
+
     async fn condition(session: &Session, _connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError> {
         Ok(GroupLeaves { postgres: session.is_postgres() }.condition(filter, filter.root()))
     }
@@ -52,10 +75,10 @@ impl Listed for Group {
         session: &Session,
         rows: &[Self],
         listing: &Listing<'_>,
-        filter: &Bound,
     ) -> Result<Option<Vec<Map<String, Value>>>, StoreError> {
         let mut left = groups::MEMBERS_FOR_FILTER;
-        let with_members = filter.targets().any(|target| target.attr.name == "members");
+        let with_members =
+            listing.filter.is_some_and(|filter| filter.targets().any(|target| target.attr.name == "members"));
         let mut resources = Vec::with_capacity(rows.len());
         for group in rows {
             let (id, kind) = (group.id.to_string(), ResourceKind::Group);

@@ -10,6 +10,7 @@ use crate::scim::schema::{AttrRef, ENTERPRISE_URN};
 
 use super::super::error::StoreError;
 use super::super::memberships;
+use super::super::order::{Column, Order, PlaceKey};
 use super::super::packed;
 use super::super::row::RowExt as _;
 use super::super::search::{self, EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE};
@@ -51,6 +52,36 @@ impl Listed for User {
         self.id.to_string()
     }
 
+    fn column(column: Column) -> (&'static str, bool) {
+        match column {
+            Column::Id => ("u.id", false),
+            Column::UserName => ("u.user_name_fold", false),
+            Column::DisplayName => ("u.display_name_fold", true),
+            Column::ExternalId => ("u.external_id", true),
+            Column::LastModified => ("u.updated_at", false),
+        }
+    }
+
+    fn key(&self, column: Column) -> Result<Option<PlaceKey>, StoreError> {
+        if column == Column::LastModified {
+            return Ok(Some(PlaceKey::Number(self.updated_at.millis())));
+        }
+        let derived = search::Derived::of(&self.attributes()?);
+        let text = match column {
+            Column::UserName => Some(derived.user_name_fold),
+            Column::DisplayName => derived.display_name_fold,
+            Column::ExternalId => derived.external_id,
+            Column::Id | Column::LastModified => None,
+        };
+        Ok(text.map(PlaceKey::Text))
+    }
+
+    /// The index of userNames begins with the account, because they are unique in it.
+    fn hinted(condition: Condition, order: Order) -> Condition {
+        let apart = condition.apart || (order.column == Column::UserName && !condition.selective);
+        Condition { apart, ..condition }
+    }
+
     async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError> {
         let needles = needles(filter, filter.root());
         let trigrams = search::Trigrams::choose(session, &needles).await?;
@@ -62,7 +93,6 @@ impl Listed for User {
         _session: &Session,
         rows: &[Self],
         listing: &Listing<'_>,
-        _filter: &Bound,
     ) -> Result<Option<Vec<Map<String, Value>>>, StoreError> {
         let resources: Result<Vec<_>, StoreError> = rows
             .iter()

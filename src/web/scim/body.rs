@@ -1,4 +1,4 @@
-//! Bodies and conditional headers of SCIM requests.
+//! Bodies of SCIM requests.
 
 use axum::body::Body;
 use http::{HeaderMap, header};
@@ -6,7 +6,6 @@ use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 
 use crate::scim::{ScimError, json};
-use crate::service::IfMatch;
 
 /// Reads a JSON body of at most `limit` bytes.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Value, ScimError> {
@@ -38,30 +37,4 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ScimError> {
     Err(ScimError::unsupported_media_type(
         "Send the body with Content-Type application/scim+json (or application/json).",
     ))
-}
-
-/// The versions that `If-Match` accepts; none: any.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<IfMatch, ScimError> {
-    versions(headers, &header::IF_MATCH)
-}
-
-/// The versions that the client has already (`If-None-Match`); none: it did not say.
-pub(super) fn if_none_match(headers: &HeaderMap) -> Result<IfMatch, ScimError> {
-    versions(headers, &header::IF_NONE_MATCH)
-}
-
-fn versions(headers: &HeaderMap, name: &header::HeaderName) -> Result<IfMatch, ScimError> {
-    let mut versions = Vec::new();
-    for value in headers.get_all(name) {
-        let text = value.to_str().map_err(|_| ScimError::invalid_value(format!("The header {name} is not text.")))?;
-        for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-            if tag == "*" {
-                return Ok(None);
-            }
-            // An entity tag that is not of our making matches no version.
-            let number = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').parse().unwrap_or(-1);
-            versions.push(number);
-        }
-    }
-    Ok((!versions.is_empty()).then_some(versions))
 }

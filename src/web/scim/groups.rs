@@ -2,123 +2,61 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::Path;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::super::WebState;
-use super::body::{if_match, if_none_match, read as read_body};
-use super::query::Query;
-use super::{Answer, For as _, answer, describe, no_content, not_modified};
-use crate::scim::document::read_resource;
-use crate::scim::messages::{list_head, list_tail};
-use crate::scim::patch::read_patch;
+use super::asked::Asked;
+use super::{Answer, answer, describe, no_content, not_modified};
 use crate::scim::{Projection, ResourceKind};
-use crate::service::{Caller, Core, GroupBody, ServiceError};
+use crate::service::{Core, GroupBody, ServiceError};
 
-pub(super) async fn create(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::Group, caller.dialect).caused_by(&caller)?;
-    let body = read_body(&headers, body, state.body_limit).await.caused_by(&caller)?;
-    let incoming = read_resource(ResourceKind::Group, body, caller.dialect).caused_by(&caller)?;
-    let group = state.core.create_group(&caller, incoming, &projection).await.caused_by(&caller)?;
-    Ok(shown(StatusCode::CREATED, &state, group, projection))
+const KIND: ResourceKind = ResourceKind::Group;
+
+pub(super) async fn create(asked: Asked, body: Body) -> Answer {
+    let projection = asked.projection(KIND)?;
+    let incoming = asked.resource(KIND, body).await?;
+    let group = asked.core().create_group(&asked.caller, incoming, &projection).await;
+    Ok(shown(StatusCode::CREATED, &asked.state, asked.result(group)?, projection))
 }
 
-pub(super) async fn read(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::Group, caller.dialect).caused_by(&caller)?;
-    let known = if_none_match(&headers).caused_by(&caller)?;
-    let group = state.core.read_group(&caller, &id, &projection).await.caused_by(&caller)?;
-    if known.is_some_and(|versions| versions.contains(&group.version)) {
+pub(super) async fn read(asked: Asked, Path(id): Path<String>) -> Answer {
+    let (projection, known) = (asked.projection(KIND)?, asked.known()?);
+    let group = asked.result(asked.core().read_group(&asked.caller, &id, &projection).await)?;
+    if known.is_some_and(|versions| versions.include(group.version)) {
         return Ok(not_modified(group.version));
     }
-    Ok(shown(StatusCode::OK, &state, group, projection))
+    Ok(shown(StatusCode::OK, &asked.state, group, projection))
 }
 
-pub(super) async fn list(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::Group, caller.dialect).caused_by(&caller)?;
-    let (start, page) = query.page().caused_by(&caller)?;
-    let list = state.core.list_groups(&caller, query.filter.as_deref(), page, &projection).await.caused_by(&caller)?;
-    let head = list_head(list.total, start, list.resources.len());
-    let (core, projection) = (Arc::clone(&state.core), Arc::new(projection));
-    let groups = stream::iter(list.resources.into_iter().enumerate()).flat_map(move |(n, group)| {
-        let comma = if n == 0 { "" } else { "," };
-        text(comma.to_owned()).chain(group_text(Arc::clone(&core), group, Arc::clone(&projection)))
-    });
-    let body = text(head).chain(groups).chain(text(list_tail().to_owned()));
-    Ok(answer(StatusCode::OK, Body::from_stream(body)))
-}
-
-pub(super) async fn replace(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::Group, caller.dialect).caused_by(&caller)?;
-    let wanted = if_match(&headers).caused_by(&caller)?;
-    let body = read_body(&headers, body, state.body_limit).await.caused_by(&caller)?;
-    let incoming = read_resource(ResourceKind::Group, body, caller.dialect).caused_by(&caller)?;
-    let group = state.core.replace_group(&caller, &id, incoming, wanted, &projection).await.caused_by(&caller)?;
-    Ok(shown(StatusCode::OK, &state, group, projection))
+pub(super) async fn replace(asked: Asked, Path(id): Path<String>, body: Body) -> Answer {
+    let (projection, wanted) = (asked.projection(KIND)?, asked.if_match()?);
+    let incoming = asked.resource(KIND, body).await?;
+    let group = asked.core().replace_group(&asked.caller, &id, incoming, wanted, &projection).await;
+    Ok(shown(StatusCode::OK, &asked.state, asked.result(group)?, projection))
 }
 
 /// Answers 204: Microsoft advises against returning member lists, and others read what they want to compare.
-pub(super) async fn patch(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::Group, caller.dialect).caused_by(&caller)?;
-    let wanted = if_match(&headers).caused_by(&caller)?;
-    let body = read_body(&headers, body, state.body_limit).await.caused_by(&caller)?;
-    let operations = read_patch(body, caller.dialect).caused_by(&caller)?;
-    let group = state.core.patch_group(&caller, &id, operations, wanted, &projection).await.caused_by(&caller)?;
-    if query.chooses_attributes() {
-        return Ok(shown(StatusCode::OK, &state, group, projection));
+pub(super) async fn patch(asked: Asked, Path(id): Path<String>, body: Body) -> Answer {
+    let (projection, wanted) = (asked.projection(KIND)?, asked.if_match()?);
+    let operations = asked.operations(body).await?;
+    let group = asked.core().patch_group(&asked.caller, &id, operations, wanted, &projection).await;
+    let group = asked.result(group)?;
+    if asked.query.chooses_attributes() {
+        return Ok(shown(StatusCode::OK, &asked.state, group, projection));
     }
     let mut response = no_content();
     describe(&mut response, group.version, Some(&group.location));
     Ok(response)
 }
 
-pub(super) async fn delete(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
-    let wanted = if_match(&headers).caused_by(&caller)?;
-    state.core.delete_group(&caller, &id, wanted).await.caused_by(&caller)?;
+pub(super) async fn delete(asked: Asked, Path(id): Path<String>) -> Answer {
+    let wanted = asked.if_match()?;
+    asked.result(asked.core().delete_group(&asked.caller, &id, wanted).await)?;
     Ok(no_content())
 }
 
@@ -130,14 +68,18 @@ fn shown(status: StatusCode, state: &WebState, group: GroupBody, projection: Pro
     response
 }
 
-type Piece = Result<Bytes, ServiceError>;
+pub(super) type Piece = Result<Bytes, ServiceError>;
 
-fn text(text: String) -> impl Stream<Item = Piece> + Send {
+pub(super) fn text(text: String) -> impl Stream<Item = Piece> + Send {
     stream::once(async move { Ok(Bytes::from(text)) })
 }
 
 /// The group as JSON. A failure on the way breaks the connection off, so that nobody takes a part for the whole.
-fn group_text(core: Arc<Core>, group: GroupBody, projection: Arc<Projection>) -> stream::BoxStream<'static, Piece> {
+pub(super) fn group_text(
+    core: Arc<Core>,
+    group: GroupBody,
+    projection: Arc<Projection>,
+) -> stream::BoxStream<'static, Piece> {
     if !group.with_members {
         return text(group.head).boxed();
     }

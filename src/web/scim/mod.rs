@@ -2,9 +2,11 @@
 //!
 //! Nothing here is reached without a token, not even an error about a path that does not exist.
 
+mod asked;
 mod body;
 mod discovery;
 mod groups;
+mod list;
 mod query;
 mod rest;
 mod users;
@@ -13,7 +15,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use http::{HeaderValue, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -32,10 +34,13 @@ const DRAINED: usize = 4;
 pub(super) fn routes(state: &WebState) -> Router<WebState> {
     let at = |path: &str| format!("{SCIM}{path}");
     Router::new()
-        .route(&at("/Users"), get(users::list).post(users::create))
+        .route(&at("/Users"), get(list::users).post(users::create))
         .route(&at("/Users/{id}"), get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
-        .route(&at("/Groups"), get(groups::list).post(groups::create))
+        .route(&at("/Groups"), get(list::groups).post(groups::create))
         .route(&at("/Groups/{id}"), get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .route(&at("/.search"), post(list::search_all))
+        .route(&at("/Users/.search"), post(list::search_users))
+        .route(&at("/Groups/.search"), post(list::search_groups))
         .route(&at("/ServiceProviderConfig"), get(discovery::service_provider_config))
         .route(&at("/ResourceTypes"), get(discovery::resource_types))
         .route(&at("/ResourceTypes/{name}"), get(discovery::resource_type))

@@ -3,11 +3,10 @@
 use percent_encoding::percent_decode;
 
 use crate::base::Page;
-use crate::scim::discovery::MAX_RESULTS;
+use crate::scim::discovery::{DEFAULT_RESULTS, MAX_RESULTS};
+use crate::scim::search::SearchRequest;
 use crate::scim::{Dialect, Projection, ResourceKind, ScimError};
-
-/// Resources of a page when the client does not say.
-const DEFAULT_COUNT: u64 = 100;
+use crate::service::{Paging, Search};
 
 /// The parameters of a request. Unknown ones are ignored: Entra marks its tenant URL with one that has no value
 /// (`fixtures/entra/flag-in-query.json`).
@@ -16,8 +15,11 @@ pub(super) struct Query {
     attributes: Option<String>,
     excluded: Option<String>,
     pub(super) filter: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
+    cursor: Option<String>,
 }
 
 impl Query {
@@ -30,6 +32,9 @@ impl Query {
                 "attributes" => &mut read.attributes,
                 "excludedAttributes" => &mut read.excluded,
                 "filter" => &mut read.filter,
+                "sortBy" => &mut read.sort_by,
+                "sortOrder" => &mut read.sort_order,
+                "cursor" => &mut read.cursor,
                 "startIndex" => &mut read.start_index,
                 "count" => &mut read.count,
                 _ => continue,
@@ -51,12 +56,55 @@ impl Query {
         [&self.attributes, &self.excluded].into_iter().flatten().any(|names| !names.trim().is_empty())
     }
 
-    /// The page that is wanted, and its first index (1-based; less counts as 1). A count above the maximum is lowered to it.
-    pub(super) fn page(&self) -> Result<(u64, Page), ScimError> {
-        let start = number("startIndex", self.start_index.as_deref())?.unwrap_or(1).max(1);
-        let count = number("count", self.count.as_deref())?.map_or(DEFAULT_COUNT, |count| count.max(0).unsigned_abs());
-        let start = start.unsigned_abs();
-        Ok((start, Page { offset: start - 1, limit: count.min(MAX_RESULTS) }))
+    /// What is looked for. A count above the maximum is lowered to it.
+    ///
+    /// # Errors
+    /// 400 `invalidValue` for what is no number and for two ways of paging at once; 400 `invalidCount` for a page by cursor
+    /// without a positive size (RFC 9865 §2.1).
+    pub(super) fn search(&self) -> Result<Search<'_>, ScimError> {
+        let sort_by = self.sort_by.as_deref().filter(|name| !name.trim().is_empty());
+        Ok(Search {
+            filter: self.filter.as_deref(),
+            sort_by,
+            sort_order: self.sort_order.as_deref(),
+            paging: self.paging()?,
+        })
+    }
+
+    fn paging(&self) -> Result<Paging<'_>, ScimError> {
+        let start = number("startIndex", self.start_index.as_deref())?;
+        let Some(cursor) = self.cursor.as_deref() else {
+            let count = number("count", self.count.as_deref())?;
+            let count = count.map_or(DEFAULT_RESULTS, |count| count.max(0).unsigned_abs());
+            let offset = start.unwrap_or(1).max(1).unsigned_abs() - 1;
+            return Ok(Paging::Index(Page { offset, limit: count.min(MAX_RESULTS) }));
+        };
+        if start.is_some() {
+            return Err(ScimError::invalid_value("Give either 'startIndex' or 'cursor', not both."));
+        }
+        let wrong = || ScimError::invalid_count(format!("With a cursor, 'count' must be from 1 to {MAX_RESULTS}."));
+        let limit = match number("count", self.count.as_deref()).map_err(|_| wrong())? {
+            None => DEFAULT_RESULTS,
+            Some(count) if count > 0 => count.unsigned_abs().min(MAX_RESULTS),
+            Some(_) => return Err(wrong()),
+        };
+        Ok(Paging::Cursor { cursor, limit })
+    }
+}
+
+/// A search by POST has the parameters in its body (RFC 7644 §3.4.3).
+impl From<SearchRequest> for Query {
+    fn from(request: SearchRequest) -> Self {
+        Self {
+            attributes: request.attributes,
+            excluded: request.excluded_attributes,
+            filter: request.filter,
+            sort_by: request.sort_by,
+            sort_order: request.sort_order,
+            start_index: request.start_index.map(|number| number.to_string()),
+            count: request.count.map(|number| number.to_string()),
+            cursor: request.cursor,
+        }
     }
 }
 
@@ -84,19 +132,31 @@ fn number(name: &str, text: Option<&str>) -> Result<Option<i64>, ScimError> {
 mod tests {
     use super::*;
 
-    fn page(query: &str) -> (u64, u64, u64) {
-        let (start, page) = Query::parse(Some(query)).unwrap().page().unwrap();
-        (start, page.offset, page.limit)
+    fn page(query: &str) -> (u64, u64) {
+        match Query::parse(Some(query)).unwrap().search().unwrap().paging {
+            Paging::Index(page) => (page.offset, page.limit),
+            Paging::Cursor { limit, .. } => (u64::MAX, limit),
+        }
+    }
+
+    fn refused(query: &str) -> Option<&'static str> {
+        Query::parse(Some(query)).unwrap().search().unwrap_err().scim_type.map(crate::scim::ScimType::as_str)
     }
 
     #[test]
     fn s41_paging_is_clamped() {
-        assert_eq!(page(""), (1, 0, 100));
-        assert_eq!(page("startIndex=0&count=5"), (1, 0, 5));
-        assert_eq!(page("startIndex=-7&count=-1"), (1, 0, 0));
-        assert_eq!(page("startIndex=11&count=100000"), (11, 10, MAX_RESULTS));
-        assert_eq!(page("startIndex=99999999999999999999").0, i64::MAX.unsigned_abs());
-        assert!(Query::parse(Some("count=x")).unwrap().page().is_err());
+        assert_eq!(page(""), (0, 100));
+        assert_eq!(page("startIndex=0&count=5"), (0, 5));
+        assert_eq!(page("startIndex=-7&count=-1"), (0, 0));
+        assert_eq!(page("startIndex=11&count=100000"), (10, MAX_RESULTS));
+        assert_eq!(page("startIndex=99999999999999999999").0, i64::MAX.unsigned_abs() - 1);
+        assert_eq!(page("cursor"), (u64::MAX, 100));
+        assert_eq!(page("cursor=&count=100000"), (u64::MAX, MAX_RESULTS));
+        assert_eq!(refused("count=x"), Some("invalidValue"));
+        for count in ["0", "-1", "x"] {
+            assert_eq!(refused(&format!("cursor=a&count={count}")), Some("invalidCount"), "{count}");
+        }
+        assert_eq!(refused("cursor=&startIndex=1"), Some("invalidValue"));
     }
 
     #[test]

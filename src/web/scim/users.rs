@@ -1,108 +1,50 @@
 //! `/Users`.
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::Path;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use super::super::WebState;
-use super::body::{if_match, if_none_match, read as read_body};
-use super::query::Query;
-use super::{Answer, For as _, answer, describe, no_content, not_modified};
+use super::asked::Asked;
+use super::{Answer, answer, describe, no_content, not_modified};
 use crate::scim::ResourceKind;
-use crate::scim::document::read_resource;
-use crate::scim::messages::list_response_text;
-use crate::scim::patch::read_patch;
-use crate::service::{Caller, Rendered};
+use crate::service::Rendered;
 
-pub(super) async fn create(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::User, caller.dialect).caused_by(&caller)?;
-    let body = read_body(&headers, body, state.body_limit).await.caused_by(&caller)?;
-    let incoming = read_resource(ResourceKind::User, body, caller.dialect).caused_by(&caller)?;
-    let user = state.core.create_user(&caller, incoming, &projection).await.caused_by(&caller)?;
-    Ok(shown(StatusCode::CREATED, user))
+const KIND: ResourceKind = ResourceKind::User;
+
+pub(super) async fn create(asked: Asked, body: Body) -> Answer {
+    let projection = asked.projection(KIND)?;
+    let incoming = asked.resource(KIND, body).await?;
+    let user = asked.core().create_user(&asked.caller, incoming, &projection).await;
+    Ok(shown(StatusCode::CREATED, asked.result(user)?))
 }
 
-pub(super) async fn read(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::User, caller.dialect).caused_by(&caller)?;
-    let known = if_none_match(&headers).caused_by(&caller)?;
-    let user = state.core.read_user(&caller, &id, &projection).await.caused_by(&caller)?;
-    if known.is_some_and(|versions| versions.contains(&user.version)) {
+pub(super) async fn read(asked: Asked, Path(id): Path<String>) -> Answer {
+    let (projection, known) = (asked.projection(KIND)?, asked.known()?);
+    let user = asked.result(asked.core().read_user(&asked.caller, &id, &projection).await)?;
+    if known.is_some_and(|versions| versions.include(user.version)) {
         return Ok(not_modified(user.version));
     }
     Ok(shown(StatusCode::OK, user))
 }
 
-pub(super) async fn list(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::User, caller.dialect).caused_by(&caller)?;
-    let (start, page) = query.page().caused_by(&caller)?;
-    let list = state.core.list_users(&caller, query.filter.as_deref(), page, &projection).await.caused_by(&caller)?;
-    let resources = list.resources.into_iter().map(|user| user.body);
-    Ok(answer(StatusCode::OK, Body::from(list_response_text(list.total, start, resources))))
+pub(super) async fn replace(asked: Asked, Path(id): Path<String>, body: Body) -> Answer {
+    let (projection, wanted) = (asked.projection(KIND)?, asked.if_match()?);
+    let incoming = asked.resource(KIND, body).await?;
+    let user = asked.core().replace_user(&asked.caller, &id, incoming, wanted, &projection).await;
+    Ok(shown(StatusCode::OK, asked.result(user)?))
 }
 
-pub(super) async fn replace(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::User, caller.dialect).caused_by(&caller)?;
-    let wanted = if_match(&headers).caused_by(&caller)?;
-    let body = read_body(&headers, body, state.body_limit).await.caused_by(&caller)?;
-    let incoming = read_resource(ResourceKind::User, body, caller.dialect).caused_by(&caller)?;
-    let user = state.core.replace_user(&caller, &id, incoming, wanted, &projection).await.caused_by(&caller)?;
-    Ok(shown(StatusCode::OK, user))
+pub(super) async fn patch(asked: Asked, Path(id): Path<String>, body: Body) -> Answer {
+    let (projection, wanted) = (asked.projection(KIND)?, asked.if_match()?);
+    let operations = asked.operations(body).await?;
+    let user = asked.core().patch_user(&asked.caller, &id, operations, wanted, &projection).await;
+    Ok(shown(StatusCode::OK, asked.result(user)?))
 }
 
-pub(super) async fn patch(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let query = Query::parse(query.as_deref()).caused_by(&caller)?;
-    let projection = query.projection(ResourceKind::User, caller.dialect).caused_by(&caller)?;
-    let wanted = if_match(&headers).caused_by(&caller)?;
-    let body = read_body(&headers, body, state.body_limit).await.caused_by(&caller)?;
-    let operations = read_patch(body, caller.dialect).caused_by(&caller)?;
-    let user = state.core.patch_user(&caller, &id, operations, wanted, &projection).await.caused_by(&caller)?;
-    Ok(shown(StatusCode::OK, user))
-}
-
-pub(super) async fn delete(
-    State(state): State<WebState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
-    let wanted = if_match(&headers).caused_by(&caller)?;
-    state.core.delete_user(&caller, &id, wanted).await.caused_by(&caller)?;
+pub(super) async fn delete(asked: Asked, Path(id): Path<String>) -> Answer {
+    let wanted = asked.if_match()?;
+    asked.result(asked.core().delete_user(&asked.caller, &id, wanted).await)?;
     Ok(no_content())
 }
 

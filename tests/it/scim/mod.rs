@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod conditional;
+mod cursors;
 mod filters;
 mod fixtures;
 mod groups;
@@ -9,6 +10,8 @@ mod large_groups;
 mod paging;
 mod projection;
 mod restart;
+mod search;
 mod security;
 mod snapshots;
+mod sorting;
 mod tokens;
