@@ -1,5 +1,6 @@
 //! The only place that wires the parts together; `main` and the tests both come through here.
 
+mod housekeeping;
 mod keys;
 mod routers;
 
@@ -154,6 +155,7 @@ impl App {
         )?);
         routers.refresh().await?;
         tasks.spawn(Arc::clone(&routers).keep_fresh(stop.clone()));
+        tasks.spawn(housekeeping::run(Arc::clone(&core), stop.clone()));
         tasks.spawn(recompute(Arc::clone(&core), wake.clone(), stop.clone()));
         let stats = Arc::new(Stats::default());
         let driver = start_driver(config, &core, &routers, &stats, &wake, ambient, &stop, &tasks);

@@ -60,6 +60,8 @@ CREATE TABLE scim_token (
     label $text NOT NULL,
     hint $text NOT NULL,
     hash $text NOT NULL UNIQUE,
+    scope $text NOT NULL,
+    replaced_by $text,
     created_at bigint NOT NULL,
     expires_at bigint,
     last_used_at bigint,
@@ -67,6 +69,8 @@ CREATE TABLE scim_token (
 )
 --
 CREATE INDEX scim_token_connection ON scim_token (connection_id, id)
+--
+CREATE INDEX scim_token_expiry ON scim_token (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL
 --
 CREATE TABLE "user" (
     seq $serial,

@@ -12,6 +12,7 @@ pub mod rules;
 mod secret_file;
 pub mod serve;
 pub mod signal;
+mod span;
 pub mod stand_in;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::access::{ConnectionGrants, Rule, RuleSet};
 use crate::base::{AccountId, ConnectionId, Timestamp, TokenId};
+use crate::domain::Scope;
 use crate::scim::Dialect;
 use crate::store::connections::Connection;
 use crate::store::tokens::Token;
@@ -25,6 +26,8 @@ pub struct Caller {
     pub dialect: Dialect,
     /// The token.
     pub token: TokenId,
+    /// What the token may do.
+    pub scope: Scope,
     /// The id of the request.
     pub request: Arc<str>,
 }

@@ -4,6 +4,7 @@
 //! afterwards, and nobody waits for Twilio.
 
 pub mod accounts;
+mod authenticate;
 mod cache;
 pub mod connections;
 mod core;

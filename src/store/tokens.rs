@@ -1,6 +1,7 @@
 //! Bearer tokens of connections.
 
 use crate::base::{AccountId, ConnectionId, Timestamp, TokenId};
+use crate::domain::Scope;
 
 use super::change::Change;
 use super::connections::{self, Connection};
@@ -22,6 +23,10 @@ pub struct Token {
     pub label: String,
     /// Its first characters.
     pub hint: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// The token that took its place.
+    pub replaced_by: Option<TokenId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; none: never.
@@ -40,21 +45,36 @@ impl Token {
     }
 }
 
-const COLUMNS: &str = "id, account_id, connection_id, label, hint, created_at, expires_at, last_used_at, revoked_at";
+const COLUMNS: &str =
+    "id, account_id, connection_id, label, hint, scope, replaced_by, created_at, expires_at, last_used_at, revoked_at";
 
 impl Change {
     /// Records a token.
     pub fn insert_token(&mut self, token: &Token, hash: &str) {
         self.push(
-            Sql::new("INSERT INTO scim_token (id, account_id, connection_id, label, hint, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO scim_token (id, account_id, connection_id, label, hint, hash, scope, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(token.id.to_string())
                 .bind(token.account.to_string())
                 .bind(token.connection.to_string())
                 .bind(token.label.as_str())
                 .bind(token.hint.as_str())
                 .bind(hash)
+                .bind(token.scope.as_str())
                 .bind(token.created_at.millis())
                 .bind(token.expires_at.map(Timestamp::millis)),
+        );
+    }
+
+    /// Lets a token end in favour of another one.
+    pub fn replace_token(&mut self, account: AccountId, token: TokenId, by: TokenId, end: Timestamp) {
+        self.push(
+            Sql::new(
+                "UPDATE scim_token SET replaced_by = ?, expires_at = ? WHERE account_id = ? AND id = ? AND revoked_at IS NULL",
+            )
+            .bind(by.to_string())
+            .bind(end.millis())
+            .bind(account.to_string())
+            .bind(token.to_string()),
         );
     }
 
@@ -67,6 +87,35 @@ impl Change {
                 .bind(token.to_string()),
         );
     }
+}
+
+/// A token that ends soon, with what it belongs to.
+#[derive(Clone, Debug)]
+pub struct Expiring {
+    /// The token.
+    pub token: Token,
+    /// The name of its connection.
+    pub connection: String,
+    /// The name of its account.
+    pub account: String,
+}
+
+/// Good tokens of enabled connections that end after `now` and not after `until`, the first to end first.
+pub async fn expiring(session: &Session, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring>, StoreError> {
+    let columns: Vec<String> = COLUMNS.split(", ").map(|column| format!("t.{column}")).collect();
+    let sql = Sql::new(format!(
+        "SELECT {}, c.name AS connection_name, a.name AS account_name FROM scim_token t \
+         JOIN connection c ON c.id = t.connection_id JOIN account a ON a.id = t.account_id \
+         WHERE t.expires_at > ? AND t.expires_at <= ? AND t.expires_at IS NOT NULL AND t.revoked_at IS NULL \
+         AND c.state = 'enabled' ORDER BY t.expires_at",
+        columns.join(", ")
+    ))
+    .bind(now.millis())
+    .bind(until.millis());
+    let row = |row: &sea_orm::QueryResult| {
+        Ok(Expiring { token: read(row)?, connection: row.text("connection_name")?, account: row.text("account_name")? })
+    };
+    session.all(sql).await?.iter().map(row).collect()
 }
 
 /// The token with that hash, whatever its state, and its connection.
@@ -123,6 +172,8 @@ fn read(row: &sea_orm::QueryResult) -> Result<Token, StoreError> {
         connection: row.parsed("scim_token", "connection_id")?,
         label: row.text("label")?,
         hint: row.text("hint")?,
+        scope: row.parsed("scim_token", "scope")?,
+        replaced_by: row.parsed_opt("scim_token", "replaced_by")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
         expires_at: time("expires_at")?,
         last_used_at: time("last_used_at")?,

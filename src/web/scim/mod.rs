@@ -2,6 +2,7 @@
 //!
 //! Nothing here is reached without a token, not even an error about a path that does not exist.
 
+mod admission;
 mod body;
 mod discovery;
 mod groups;
@@ -55,10 +56,13 @@ async fn guard(State(state): State<WebState>, request: Request, next: Next) -> R
     let answered = tokio::time::timeout(state.request_timeout, async {
         let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match state.core.authenticate(authorization, id.0.clone()).await {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-                next.run(request).await
-            }
+            Ok(caller) => match admission::check(&caller, request.method(), request.uri().path()) {
+                Ok(()) => {
+                    request.extensions_mut().insert(caller);
+                    next.run(request).await
+                }
+                Err(refused) => error::scim(&refused),
+            },
             Err(error) => error::scim_service(error, &id.0),
         }
     });

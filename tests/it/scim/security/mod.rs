@@ -5,4 +5,5 @@ mod authentication;
 mod limits;
 mod members;
 mod rights;
+mod scopes;
 mod tenancy;

@@ -1,0 +1,103 @@
+//! Who sends a request.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use crate::base::{Causes, Timestamp, TokenId, token_hash};
+use crate::scim::ScimError;
+use crate::store::{StoreError, tokens};
+
+use super::cache::{Caller, KnownToken};
+use super::core::Core;
+use super::error::ServiceError;
+use super::tokens::PREFIX;
+
+/// Longer than any token that we make.
+const LONGEST: usize = 200;
+
+impl Core {
+    /// Who sends a request, by its `Authorization` header. Okta's header mode sends the token without the word Bearer
+    /// (`fixtures/okta/header-mode.json`).
+    pub async fn authenticate(&self, authorization: Option<&str>, request: Arc<str>) -> Result<Caller, ServiceError> {
+        let token = bearer(authorization.unwrap_or_default());
+        if !token.starts_with(PREFIX) || token.len() > LONGEST {
+            return Err(unauthorized().into());
+        }
+        let hash = token_hash(token);
+        let epoch = self.store.epoch().await?;
+        let known = match self.caches.token(epoch, &hash) {
+            Some(known) => known,
+            None => self.load_token(epoch, hash).await?,
+        };
+        let now = self.ambient.now();
+        if !known.token.is_good(now) || !known.connection.enabled {
+            return Err(unauthorized().into());
+        }
+        if known.is_due_for_touch(now) {
+            self.touch(known.token.id, now).await;
+        }
+        Ok(Caller {
+            account: known.connection.account,
+            connection: known.connection.id,
+            name: Arc::from(known.connection.name.as_str()),
+            dialect: known.dialect,
+            token: known.token.id,
+            scope: known.token.scope,
+            request,
+        })
+    }
+
+    async fn load_token(&self, epoch: i64, hash: String) -> Result<Arc<KnownToken>, ServiceError> {
+        let (token, connection) = tokens::by_hash(self.store.read(), &hash).await?.ok_or_else(unauthorized)?;
+        let dialect = connection.dialect.parse().map_err(|_| {
+            ServiceError::Store(StoreError::Damaged {
+                table: "connection",
+                what: format!("dialect is '{}'", connection.dialect),
+            })
+        })?;
+        let touched = AtomicI64::new(token.last_used_at.map_or(0, Timestamp::millis));
+        let known = Arc::new(KnownToken { token, connection, dialect, touched });
+        self.caches.keep_token(epoch, hash, Arc::clone(&known));
+        Ok(known)
+    }
+
+    /// A failure here is logged and costs a date on a page, not the request.
+    async fn touch(&self, token: TokenId, at: Timestamp) {
+        let touched = self.store.keep(move |tx| Box::pin(tokens::touch(tx, token, at))).await;
+        if let Err(error) = touched {
+            tracing::warn!(error = %Causes(&error), "the last use of a token was not recorded");
+        }
+    }
+}
+
+/// The token of an `Authorization` header, with or without the word Bearer in any case; empty for other schemes.
+fn bearer(header: &str) -> &str {
+    let header = header.trim();
+    match header.split_once(char::is_whitespace) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        Some(_) => "",
+        None => header,
+    }
+}
+
+/// The same answer for a missing, unknown, expired or revoked token and for a disabled connection: a stranger learns nothing.
+fn unauthorized() -> ScimError {
+    ScimError::unauthorized(
+        "The request needs a valid token of an enabled connection in the Authorization header. Make one with `rollcall token create`, and set it as the identity provider's API token.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bearer;
+
+    #[test]
+    fn the_word_bearer_may_be_there_or_not() {
+        for header in ["Bearer rcs_x", "bearer rcs_x", "BEARER \t rcs_x ", "rcs_x", "  rcs_x "] {
+            assert_eq!(bearer(header), "rcs_x", "{header}");
+        }
+        for header in ["", "Basic rcs_x", "Token rcs_x"] {
+            assert_eq!(bearer(header), "", "{header}");
+        }
+    }
+}
