@@ -94,7 +94,8 @@ pub async fn open(config: &Config, ambient: Ambient, public_url: &str, wake: Wak
         })?;
     }
     let store = Arc::new(Store::open(&store_options(config)).await?);
-    let core = Core::new(store, ambient, Arc::new(keyring), wake, public_url);
+    let core = Core::new(store, ambient, Arc::new(keyring), wake, public_url)
+        .with_access_tokens_for(config.oauth.access_token_lifetime);
     core.ensure_default_account().await?;
     Ok(core)
 }

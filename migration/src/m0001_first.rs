@@ -72,6 +72,31 @@ CREATE INDEX scim_token_connection ON scim_token (connection_id, id)
 --
 CREATE INDEX scim_token_expiry ON scim_token (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL
 --
+CREATE TABLE oauth_client (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    connection_id $text NOT NULL REFERENCES connection (id),
+    label $text NOT NULL,
+    hint $text NOT NULL,
+    secret_hash $text NOT NULL,
+    scope $text NOT NULL,
+    created_at bigint NOT NULL,
+    last_used_at bigint,
+    revoked_at bigint
+)
+--
+CREATE INDEX oauth_client_account ON oauth_client (account_id, id)
+--
+CREATE TABLE access_token (
+    hash $text NOT NULL PRIMARY KEY,
+    client_id $text NOT NULL REFERENCES oauth_client (id),
+    scope $text NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL
+) $clustered
+--
+CREATE INDEX access_token_expiry ON access_token (expires_at)
+--
 CREATE TABLE "user" (
     seq $serial,
     id $text NOT NULL UNIQUE,
@@ -283,6 +308,10 @@ DROP TABLE user_key
 [sqlite] DROP TABLE user_search
 --
 DROP TABLE "user"
+--
+DROP TABLE access_token
+--
+DROP TABLE oauth_client
 --
 DROP TABLE scim_token
 --

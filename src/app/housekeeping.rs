@@ -1,4 +1,4 @@
-//! What only time brings about: warnings about tokens that end.
+//! What only time brings about: warnings about tokens that end, and old rows that go.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,9 @@ pub(super) async fn run(core: Arc<Core>, stop: CancellationToken) {
     loop {
         if daily.is_due(core.ambient().now()) {
             warn_of_tokens(&core).await;
+        }
+        if let Err(error) = core.sweep_access_tokens().await {
+            tracing::warn!(error = %Causes(&error), "old access tokens were not deleted");
         }
         if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;

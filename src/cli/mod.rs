@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod check_config;
+pub mod client;
 pub mod connection;
 pub mod demo;
 pub mod migrate;
@@ -82,6 +83,8 @@ pub enum Command {
     Connection(connection::ConnectionCommand),
     #[command(subcommand)]
     Token(token::TokenCommand),
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
     CheckConfig(check_config::CheckConfigArgs),
@@ -165,6 +168,7 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Account(account) => account.run(config, &core).await,
                 Command::Connection(connection) => connection.run(&core).await,
                 Command::Token(token) => token.run(&core).await,
+                Command::Client(client) => client.run(&core).await,
                 Command::Rules(rules) => rules.run(&core).await,
                 Command::Migrate(migrate) => migrate.run(),
                 Command::Serve(_) | Command::Demo(_) | Command::CheckConfig(_) | Command::StandIn(_) => Ok(()),

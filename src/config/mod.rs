@@ -41,6 +41,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The TaskRouter of the account `default`.
     pub taskrouter: TaskRouterConfig,
+    /// OAuth clients.
+    pub oauth: OauthConfig,
     /// Bringing workers into step.
     pub reconciler: ReconcilerConfig,
     /// When a loss of access is held.
@@ -131,6 +133,13 @@ pub struct TwilioCredentials {
     pub api_secret: SecretString,
     /// `WS…`
     pub workspace_sid: String,
+}
+
+/// The table `[oauth]`.
+#[derive(Debug, Clone, Copy)]
+pub struct OauthConfig {
+    /// How long access tokens are good.
+    pub access_token_lifetime: Duration,
 }
 
 /// The table `[reconciler]`.
@@ -311,6 +320,7 @@ impl Config {
                 max_rate: Some(reader.number("taskrouter.max_rate", 0, 100_000)).filter(|rate| *rate > 0),
                 stand_in_listen: reader.address("taskrouter.stand_in_listen"),
             },
+            oauth: OauthConfig { access_token_lifetime: reader.seconds("oauth.access_token_lifetime_s", 60, 86_400) },
             reconciler: ReconcilerConfig {
                 paused: reader.flag("reconciler.paused"),
                 concurrency: reader.number("reconciler.concurrency", 1, 1_000),

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use crate::base::{Causes, Timestamp, TokenId, token_hash};
-use crate::scim::ScimError;
-use crate::store::{StoreError, tokens};
+use crate::scim::{Dialect, ScimError};
+use crate::store::connections::Connection;
+use crate::store::{StoreError, clients, tokens};
 
 use super::cache::{Caller, KnownToken};
+use super::clients::ACCESS_PREFIX;
 use super::core::Core;
 use super::error::ServiceError;
 use super::tokens::PREFIX;
@@ -20,45 +22,67 @@ impl Core {
     /// (`fixtures/okta/header-mode.json`).
     pub async fn authenticate(&self, authorization: Option<&str>, request: Arc<str>) -> Result<Caller, ServiceError> {
         let token = bearer(authorization.unwrap_or_default());
-        if !token.starts_with(PREFIX) || token.len() > LONGEST {
+        if !(token.starts_with(PREFIX) || token.starts_with(ACCESS_PREFIX)) || token.len() > LONGEST {
             return Err(unauthorized().into());
         }
         let hash = token_hash(token);
         let epoch = self.store.epoch().await?;
         let known = match self.caches.token(epoch, &hash) {
             Some(known) => known,
-            None => self.load_token(epoch, hash).await?,
+            None => self.load_token(epoch, hash, token.starts_with(ACCESS_PREFIX)).await?,
         };
         let now = self.ambient.now();
-        if !known.token.is_good(now) || !known.connection.enabled {
+        if !known.is_good(now) {
             return Err(unauthorized().into());
         }
-        if known.is_due_for_touch(now) {
-            self.touch(known.token.id, now).await;
+        if let Some(token) = known.touches.filter(|_| known.is_due_for_touch(now)) {
+            self.touch(token, now).await;
         }
         Ok(Caller {
             account: known.connection.account,
             connection: known.connection.id,
             name: Arc::from(known.connection.name.as_str()),
             dialect: known.dialect,
-            token: known.token.id,
-            scope: known.token.scope,
+            bearer: known.bearer,
+            scope: known.scope,
             request,
         })
     }
 
-    async fn load_token(&self, epoch: i64, hash: String) -> Result<Arc<KnownToken>, ServiceError> {
-        let (token, connection) = tokens::by_hash(self.store.read(), &hash).await?.ok_or_else(unauthorized)?;
-        let dialect = connection.dialect.parse().map_err(|_| {
-            ServiceError::Store(StoreError::Damaged {
-                table: "connection",
-                what: format!("dialect is '{}'", connection.dialect),
-            })
-        })?;
-        let touched = AtomicI64::new(token.last_used_at.map_or(0, Timestamp::millis));
-        let known = Arc::new(KnownToken { token, connection, dialect, touched });
+    async fn load_token(&self, epoch: i64, hash: String, of_client: bool) -> Result<Arc<KnownToken>, ServiceError> {
+        let found = if of_client { self.access_token(&hash).await? } else { self.scim_token(&hash).await? };
+        let known = Arc::new(found.ok_or_else(unauthorized)?);
         self.caches.keep_token(epoch, hash, Arc::clone(&known));
         Ok(known)
+    }
+
+    async fn scim_token(&self, hash: &str) -> Result<Option<KnownToken>, ServiceError> {
+        let Some((token, connection)) = tokens::by_hash(self.store.read(), hash).await? else { return Ok(None) };
+        Ok(Some(KnownToken {
+            bearer: token.id.into(),
+            touches: Some(token.id),
+            scope: token.scope,
+            revoked: token.revoked_at.is_some(),
+            expires_at: token.expires_at,
+            dialect: dialect_of(&connection)?,
+            connection,
+            touched: AtomicI64::new(token.last_used_at.map_or(0, Timestamp::millis)),
+        }))
+    }
+
+    async fn access_token(&self, hash: &str) -> Result<Option<KnownToken>, ServiceError> {
+        let found = clients::access_token(self.store.read(), hash).await?;
+        let Some((token, client, connection)) = found else { return Ok(None) };
+        Ok(Some(KnownToken {
+            bearer: client.id.into(),
+            touches: None,
+            scope: token.scope,
+            revoked: client.revoked_at.is_some(),
+            expires_at: Some(token.expires_at),
+            dialect: dialect_of(&connection)?,
+            connection,
+            touched: AtomicI64::default(),
+        }))
     }
 
     /// A failure here is logged and costs a date on a page, not the request.
@@ -68,6 +92,13 @@ impl Core {
             tracing::warn!(error = %Causes(&error), "the last use of a token was not recorded");
         }
     }
+}
+
+fn dialect_of(connection: &Connection) -> Result<Dialect, ServiceError> {
+    connection.dialect.parse().map_err(|_| {
+        let what = format!("dialect is '{}'", connection.dialect);
+        ServiceError::Store(StoreError::Damaged { table: "connection", what })
+    })
 }
 
 /// The token of an `Authorization` header, with or without the word Bearer in any case; empty for other schemes.

@@ -6,6 +6,7 @@
 pub mod accounts;
 mod authenticate;
 mod cache;
+pub mod clients;
 pub mod connections;
 mod core;
 mod entitle;

@@ -74,6 +74,12 @@ pub async fn by_name(session: &Session, account: AccountId, name: &Slug) -> Resu
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
+/// A connection of any account.
+pub(super) async fn by_id(session: &Session, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE id = ?")).bind(id.to_string());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
 /// All connections of an account by name.
 pub async fn of_account(session: &Session, account: AccountId) -> Result<Vec<Connection>, StoreError> {
     let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE account_id = ? ORDER BY name"))
@@ -81,7 +87,7 @@ pub async fn of_account(session: &Session, account: AccountId) -> Result<Vec<Con
     session.all(sql).await?.iter().map(read).collect()
 }
 
-pub(super) fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
+fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
     Ok(Connection {
         id: row.parsed("connection", "id")?,
         account: row.parsed("connection", "account_id")?,

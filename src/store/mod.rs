@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod audit;
 mod change;
+pub mod clients;
 pub mod connections;
 mod error;
 mod filter;

@@ -123,10 +123,7 @@ pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<(Token, Con
     let sql = Sql::new(format!("SELECT {COLUMNS} FROM scim_token WHERE hash = ?")).bind(hash);
     let Some(row) = session.one(sql).await? else { return Ok(None) };
     let token = read(&row)?;
-    let sql =
-        Sql::new("SELECT id, account_id, name, dialect, may_grant, state, created_at FROM connection WHERE id = ?")
-            .bind(token.connection.to_string());
-    let connection = session.one(sql).await?.as_ref().map(connections::read).transpose()?;
+    let connection = connections::by_id(session, token.connection).await?;
     Ok(connection.map(|connection| (token, connection)))
 }
 

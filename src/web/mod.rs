@@ -4,6 +4,7 @@
 
 mod error;
 mod normalise;
+mod oauth;
 mod ops;
 mod refusal;
 mod request_id;
@@ -46,6 +47,7 @@ pub fn site(state: WebState) -> Site {
     let router = Router::new()
         .merge(ops::routes())
         .merge(scim::routes(&state))
+        .merge(oauth::routes())
         .fallback(error::no_such_page)
         .layer(axum::middleware::map_response(as_declared))
         .layer(axum::middleware::from_fn_with_state(state.clone(), request_id::trace))

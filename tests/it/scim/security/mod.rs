@@ -2,6 +2,7 @@
 
 mod audit;
 mod authentication;
+mod clients;
 mod limits;
 mod members;
 mod rights;
