@@ -30,7 +30,7 @@ use crate::service::{Core, ServiceError, Wake};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::taskrouter::stand_in::{StandIn, StandInError, StandInOptions};
 use crate::taskrouter::twilio::{TwilioConfig, TwilioConfigError};
-use crate::web::{Readiness, ServerSettings, WebState, serve, site};
+use crate::web::{Limits, Readiness, ServerSettings, WebState, serve, site};
 use routers::AccountRouters;
 
 /// The directory of the stand-in inside the data directory.
@@ -121,7 +121,7 @@ pub struct App {
     public_url: String,
     listener: TcpListener,
     readiness: Readiness,
-    settings: (ServerSettings, usize, Duration),
+    settings: (ServerSettings, Limits),
     driver: DriverHandle,
     stats: Arc<Stats>,
     stand_in: Option<(Arc<StandIn>, Url)>,
@@ -168,7 +168,7 @@ impl App {
             public_url,
             listener,
             readiness: Readiness::default(),
-            settings: (server, config.server.body_limit, config.server.request_timeout),
+            settings: (server, limits(config)),
             driver,
             stats,
             stand_in,
@@ -222,9 +222,8 @@ impl App {
 
     /// Serves until `shutdown` is done; then finishes what is under way, so that nothing is lost and little is repeated.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), JoinError> {
-        let (server, body_limit, request_timeout) = self.settings;
-        let state =
-            WebState { core: Arc::clone(&self.core), readiness: self.readiness.clone(), body_limit, request_timeout };
+        let (server, limits) = self.settings;
+        let state = WebState::new(Arc::clone(&self.core), self.readiness.clone(), &limits);
         self.readiness.set(true);
         let readiness = self.readiness.clone();
         let stopping = async move {
@@ -243,6 +242,15 @@ impl App {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        body: config.server.body_limit,
+        time: config.server.request_timeout,
+        rate_per_token: config.scim.rate_per_token,
+        trusted_proxies: config.server.trusted_proxies.as_slice().into(),
     }
 }
 

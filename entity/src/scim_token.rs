@@ -23,6 +23,9 @@ pub struct Model {
     /// `read` or `write`.
     #[sea_orm(column_type = "Text")]
     pub scope: String,
+    /// The user that it stands for.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub user_id: Option<String>,
     /// The token that took its place.
     #[sea_orm(column_type = "Text", nullable)]
     pub replaced_by: Option<String>,

@@ -46,6 +46,7 @@ CREATE TABLE connection (
     name $text NOT NULL UNIQUE,
     dialect $text NOT NULL,
     may_grant $text NOT NULL,
+    allow_from $text NOT NULL,
     state $text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
@@ -61,6 +62,7 @@ CREATE TABLE scim_token (
     hint $text NOT NULL,
     hash $text NOT NULL UNIQUE,
     scope $text NOT NULL,
+    user_id $text,
     replaced_by $text,
     created_at bigint NOT NULL,
     expires_at bigint,

@@ -43,12 +43,16 @@ pub struct CreateArgs {
     /// What it may do: read, or write (which includes reading)
     #[arg(long, default_value = "write")]
     pub scope: Scope,
+    /// Let it stand for one user of the connection: it reads /Me and what the server can do, and nothing else
+    #[arg(long, value_name = "USERNAME", conflicts_with = "scope")]
+    pub user: Option<String>,
 }
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
   rollcall token create --connection okta
   rollcall token create --connection okta --scope read --label 'nightly report'
+  rollcall token create --connection okta --user ana@acme.example --expires-in 1
   TOKEN=$(rollcall token create --connection okta --expires-in 365 --label 'Okta, production')";
 
 /// List the tokens of an account's connections: never the tokens themselves.
@@ -118,10 +122,15 @@ impl TokenCommand {
             Self::Create(create) => {
                 let account = core.account(&create.account.account).await?;
                 let connection = core.connection(&account, &create.connection).await?;
+                let user = match &create.user {
+                    Some(name) => Some(core.active_user(&connection, name).await?),
+                    None => None,
+                };
                 let wanted = NewToken {
                     label: create.label.clone(),
                     lifetime: create.expires_in.map(days),
                     scope: create.scope,
+                    user,
                 };
                 let (_, secret) = core.create_token_with(&connection, wanted).await?;
                 output::line(secret.expose())?;
@@ -162,7 +171,7 @@ impl ListArgs {
                 &token.id.to_string(),
                 name,
                 &token.hint,
-                token.scope.as_str(),
+                if token.user.is_some() { "me" } else { token.scope.as_str() },
                 state(&token, now),
                 &token.created_at.to_string(),
                 &when(token.expires_at),

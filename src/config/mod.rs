@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The TaskRouter of the account `default`.
     pub taskrouter: TaskRouterConfig,
+    /// The SCIM endpoints.
+    pub scim: ScimConfig,
     /// OAuth clients.
     pub oauth: OauthConfig,
     /// Bringing workers into step.
@@ -64,6 +67,15 @@ pub struct ServerConfig {
     pub keep_alive: Duration,
     /// How long work in progress may take after the signal to stop.
     pub shutdown_grace: Duration,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The table `[scim]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ScimConfig {
+    /// Requests a second that each token may send; none: no limit.
+    pub rate_per_token: Option<u32>,
 }
 
 /// Where everything is stored: `database_url`, and the table `[database]`.
@@ -310,6 +322,10 @@ impl Config {
                 request_timeout: reader.seconds("server.request_timeout_s", 1, 3_600),
                 keep_alive: reader.seconds("server.keep_alive_s", 120, 86_400),
                 shutdown_grace: reader.seconds("server.shutdown_grace_s", 1, 3_600),
+                trusted_proxies: reader.networks("server.trusted_proxies"),
+            },
+            scim: ScimConfig {
+                rate_per_token: Some(reader.number("scim.rate_per_token", 0, 100_000)).filter(|rate| *rate > 0),
             },
             taskrouter: TaskRouterConfig {
                 base_url: reader.base_url("taskrouter.base_url"),

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicI64;
 use crate::base::{Causes, Timestamp, TokenId, token_hash};
 use crate::scim::{Dialect, ScimError};
 use crate::store::connections::Connection;
-use crate::store::{StoreError, clients, tokens};
+use crate::store::{StoreError, clients, tokens, users};
 
 use super::cache::{Caller, KnownToken};
 use super::clients::ACCESS_PREFIX;
@@ -32,7 +32,7 @@ impl Core {
             None => self.load_token(epoch, hash, token.starts_with(ACCESS_PREFIX)).await?,
         };
         let now = self.ambient.now();
-        if !known.is_good(now) {
+        if !known.is_good(now) || !self.user_is_active(&known).await? {
             return Err(unauthorized().into());
         }
         if let Some(token) = known.touches.filter(|_| known.is_due_for_touch(now)) {
@@ -45,6 +45,8 @@ impl Core {
             dialect: known.dialect,
             bearer: known.bearer,
             scope: known.scope,
+            user: known.user,
+            allow_from: Arc::clone(&known.connection.allow_from),
             request,
         })
     }
@@ -56,12 +58,21 @@ impl Core {
         Ok(known)
     }
 
+    /// Whether the user that a token stands for is still there and active. Asked at each request: no cache may keep
+    /// somebody in who has left.
+    async fn user_is_active(&self, known: &KnownToken) -> Result<bool, ServiceError> {
+        let Some(user) = known.user else { return Ok(true) };
+        let user = users::by_id(self.store.read(), known.connection.id, user).await?;
+        Ok(user.is_some_and(|user| user.status.may_have_access()))
+    }
+
     async fn scim_token(&self, hash: &str) -> Result<Option<KnownToken>, ServiceError> {
         let Some((token, connection)) = tokens::by_hash(self.store.read(), hash).await? else { return Ok(None) };
         Ok(Some(KnownToken {
             bearer: token.id.into(),
             touches: Some(token.id),
             scope: token.scope,
+            user: token.user,
             revoked: token.revoked_at.is_some(),
             expires_at: token.expires_at,
             dialect: dialect_of(&connection)?,
@@ -77,6 +88,7 @@ impl Core {
             bearer: client.id.into(),
             touches: None,
             scope: token.scope,
+            user: None,
             revoked: client.revoked_at.is_some(),
             expires_at: Some(token.expires_at),
             dialect: dialect_of(&connection)?,

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::access::{ConnectionGrants, Rule, RuleSet};
-use crate::base::{AccountId, ConnectionId, Timestamp, TokenId};
+use crate::base::{AccountId, ConnectionId, Timestamp, TokenId, UserId};
 use crate::domain::Scope;
 use crate::scim::Dialect;
 use crate::store::connections::Connection;
@@ -29,6 +30,10 @@ pub struct Caller {
     pub bearer: Uuid,
     /// What the token may do.
     pub scope: Scope,
+    /// The user that the token stands for.
+    pub user: Option<UserId>,
+    /// The networks that the connection takes requests from; empty: all.
+    pub allow_from: Arc<[IpNet]>,
     /// The id of the request.
     pub request: Arc<str>,
 }
@@ -48,6 +53,7 @@ pub(super) struct KnownToken {
     /// The token whose last use is noted; access tokens have none, their client's is noted when it gets them.
     pub(super) touches: Option<TokenId>,
     pub(super) scope: Scope,
+    pub(super) user: Option<UserId>,
     pub(super) revoked: bool,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) connection: Connection,

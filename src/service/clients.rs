@@ -1,13 +1,14 @@
 //! OAuth 2.0 clients, and the access tokens that they get for their credentials (RFC 6749 §4.4).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
-use crate::base::{ClientId, ConnectionId, SecretToken, Timestamp, token_hash};
+use crate::base::{ClientId, ConnectionId, SecretToken, Timestamp, contains, token_hash};
 use crate::domain::Scope;
 use crate::store::StoreError;
 use crate::store::accounts::Account;
@@ -61,6 +62,9 @@ pub enum GrantError {
     /// Wrong secrets or tokens came too often; the same again after this time.
     #[error("too many requests for this client")]
     TooMany(Duration),
+    /// The connection does not take requests from this address.
+    #[error("the connection does not take requests from this address")]
+    Elsewhere,
     /// The scope is not known, or more than the client has.
     #[error("the scope is not known, or more than the client has")]
     InvalidScope,
@@ -149,11 +153,18 @@ impl Core {
         Ok(Client { revoked_at: Some(now), ..client })
     }
 
-    /// An access token for a client's credentials; `wanted` is the scope that it asks for, if it asks for one.
+    /// An access token for a client's credentials; `wanted` is the scope that it asks for, if it asks for one, and `from` is
+    /// where it asks from.
     ///
     /// Wrong secrets are counted for each client and refused faster than they can be tried. The right one is always let in:
     /// with 256 random bits guessing is no danger, and nobody shall lock a client out who only knows its id.
-    pub async fn grant(&self, client: &str, secret: &str, wanted: Option<&str>) -> Result<Issued, GrantError> {
+    pub async fn grant(
+        &self,
+        client: &str,
+        secret: &str,
+        wanted: Option<&str>,
+        from: Option<IpAddr>,
+    ) -> Result<Issued, GrantError> {
         let now = self.ambient.now();
         let found = match client.parse() {
             Ok(id) => clients::with_secret(self.store.read(), id).await?,
@@ -169,6 +180,10 @@ impl Core {
         }
         if client.revoked_at.is_some() || !connection.enabled {
             return Err(GrantError::InvalidClient);
+        }
+        let allowed = &connection.allow_from;
+        if !allowed.is_empty() && !from.is_some_and(|from| contains(allowed, from)) {
+            return Err(GrantError::Elsewhere);
         }
         let scope = scope_of(wanted, client.scope).ok_or(GrantError::InvalidScope)?;
         self.grants.issued.note(client.id, now, ISSUED).map_err(GrantError::TooMany)?;

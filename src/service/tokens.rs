@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::base::{ConnectionId, SecretToken, Timestamp, TokenId};
+use crate::base::{ConnectionId, SecretToken, Timestamp, TokenId, UserId, fold};
 use crate::domain::Scope;
 use crate::store::accounts::Account;
 use crate::store::audit::AuditEvent;
@@ -29,6 +29,8 @@ pub struct NewToken {
     pub lifetime: Option<Duration>,
     /// What it may do.
     pub scope: Scope,
+    /// The user that it stands for; then it reads `/Me` and discovery, and nothing else.
+    pub user: Option<UserId>,
 }
 
 impl Core {
@@ -57,7 +59,9 @@ impl Core {
             connection: connection.id,
             label: wanted.label,
             hint: secret.hint(),
-            scope: wanted.scope,
+            // Who stands for one user changes nothing.
+            scope: if wanted.user.is_some() { Scope::Read } else { wanted.scope },
+            user: wanted.user,
             replaced_by: None,
             created_at: now,
             expires_at: wanted.lifetime.map(|lifetime| now.after(lifetime)),
@@ -141,6 +145,19 @@ impl Core {
             })
             .await?;
         Ok((new, secret))
+    }
+
+    /// The id of an active user of a connection by its `userName`, in any case.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn active_user(&self, connection: &Connection, user_name: &str) -> Result<UserId, ServiceError> {
+        let found = tokens::active_user(self.store.read(), connection.account, connection.id, &fold(user_name)).await?;
+        found.ok_or_else(|| ServiceError::Missing {
+            kind: "active user",
+            name: user_name.to_owned(),
+            hint: format!(" among those that connection '{}' provisioned", connection.name),
+        })
     }
 
     /// Tokens of all accounts that end within [`WARNED_BEFORE`].
@@ -236,5 +253,5 @@ pub fn warn_of_end(token: &Token, connection: &str, account: &str) {
 }
 
 fn described(token: &Token) -> Value {
-    json!({"label": token.label, "hint": token.hint, "scope": token.scope, "expires": token.expires_at})
+    json!({"label": token.label, "hint": token.hint, "scope": token.scope, "user": token.user, "expires": token.expires_at})
 }

@@ -1,6 +1,6 @@
 //! Bearer tokens of connections.
 
-use crate::base::{AccountId, ConnectionId, Timestamp, TokenId};
+use crate::base::{AccountId, ConnectionId, Timestamp, TokenId, UserId};
 use crate::domain::Scope;
 
 use super::change::Change;
@@ -25,6 +25,8 @@ pub struct Token {
     pub hint: String,
     /// What it may do.
     pub scope: Scope,
+    /// The user that it stands for.
+    pub user: Option<UserId>,
     /// The token that took its place.
     pub replaced_by: Option<TokenId>,
     /// When it was made.
@@ -45,14 +47,13 @@ impl Token {
     }
 }
 
-const COLUMNS: &str =
-    "id, account_id, connection_id, label, hint, scope, replaced_by, created_at, expires_at, last_used_at, revoked_at";
+const COLUMNS: &str = "id, account_id, connection_id, label, hint, scope, user_id, replaced_by, created_at, expires_at, last_used_at, revoked_at";
 
 impl Change {
     /// Records a token.
     pub fn insert_token(&mut self, token: &Token, hash: &str) {
         self.push(
-            Sql::new("INSERT INTO scim_token (id, account_id, connection_id, label, hint, hash, scope, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO scim_token (id, account_id, connection_id, label, hint, hash, scope, user_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(token.id.to_string())
                 .bind(token.account.to_string())
                 .bind(token.connection.to_string())
@@ -60,6 +61,7 @@ impl Change {
                 .bind(token.hint.as_str())
                 .bind(hash)
                 .bind(token.scope.as_str())
+                .bind(token.user.map(|user| user.to_string()))
                 .bind(token.created_at.millis())
                 .bind(token.expires_at.map(Timestamp::millis)),
         );
@@ -149,6 +151,21 @@ pub async fn by_id(session: &Session, account: AccountId, id: TokenId) -> Result
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
+/// The active user of a connection with that `userName`, folded.
+pub async fn active_user(
+    session: &Session,
+    account: AccountId,
+    connection: ConnectionId,
+    user_name_fold: &str,
+) -> Result<Option<UserId>, StoreError> {
+    let sql = Sql::new(
+        "SELECT id FROM \"user\" WHERE account_id = ? AND user_name_fold = ? AND connection_id = ? \
+         AND status <> 'deleted' AND status = 'active'",
+    );
+    let sql = sql.bind(account.to_string()).bind(user_name_fold).bind(connection.to_string());
+    session.one(sql).await?.map(|row| row.parsed("user", "id")).transpose()
+}
+
 /// Notes that a token was used. It ends no epoch: nobody's cache depends on it.
 pub async fn touch(tx: &Tx, token: TokenId, at: Timestamp) -> Result<(), StoreError> {
     tx.run(
@@ -170,6 +187,7 @@ fn read(row: &sea_orm::QueryResult) -> Result<Token, StoreError> {
         label: row.text("label")?,
         hint: row.text("hint")?,
         scope: row.parsed("scim_token", "scope")?,
+        user: row.parsed_opt("scim_token", "user_id")?,
         replaced_by: row.parsed_opt("scim_token", "replaced_by")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
         expires_at: time("expires_at")?,

@@ -17,6 +17,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderValue, header};
+use ipnet::IpNet;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
@@ -24,6 +25,7 @@ pub use ops::Readiness;
 pub use server::{ServerSettings, serve};
 
 use crate::service::Core;
+use scim::Pace;
 
 /// What handlers have at hand.
 #[derive(Clone, Debug)]
@@ -36,6 +38,36 @@ pub struct WebState {
     pub body_limit: usize,
     /// How long a request may take from its first byte to its answer.
     pub request_timeout: std::time::Duration,
+    trusted_proxies: Arc<[IpNet]>,
+    pace: Arc<Pace>,
+}
+
+/// The limits of requests.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest body of a request, in bytes.
+    pub body: usize,
+    /// How long a request may take from its first byte to its answer.
+    pub time: std::time::Duration,
+    /// SCIM requests a second that each token may send; none: no limit.
+    pub rate_per_token: Option<u32>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
+}
+
+impl WebState {
+    /// Puts it together.
+    #[must_use]
+    pub fn new(core: Arc<Core>, readiness: Readiness, limits: &Limits) -> Self {
+        Self {
+            core,
+            readiness,
+            body_limit: limits.body,
+            request_timeout: limits.time,
+            trusted_proxies: Arc::clone(&limits.trusted_proxies),
+            pace: Arc::new(Pace::new(limits.rate_per_token)),
+        }
+    }
 }
 
 /// The whole site. Paths are brought to one spelling before they are looked up.

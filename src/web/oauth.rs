@@ -1,10 +1,10 @@
 //! Where OAuth 2.0 clients get their access tokens: the client credentials grant (RFC 6749 §4.4).
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -13,6 +13,7 @@ use url::form_urlencoded;
 
 use super::WebState;
 use super::request_id::RequestId;
+use super::scim::{Peer, client as client_of};
 use crate::base::Causes;
 use crate::service::clients::{GrantError, Issued};
 
@@ -26,11 +27,12 @@ pub(super) fn routes() -> Router<WebState> {
 
 async fn token(
     State(state): State<WebState>,
-    request: axum::Extension<RequestId>,
+    request: Extension<RequestId>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let answered = tokio::time::timeout(state.request_timeout, grant(&state, &headers, body)).await;
+    let answered = tokio::time::timeout(state.request_timeout, grant(&state, peer.as_deref(), &headers, body)).await;
     match answered {
         Ok(Ok(issued)) => shown(StatusCode::OK, &granted(&issued)),
         Ok(Err(refusal)) => refusal.answer(&request.0.0),
@@ -45,7 +47,7 @@ async fn only_post() -> Response {
     response
 }
 
-async fn grant(state: &WebState, headers: &HeaderMap, body: Body) -> Result<Issued, Refusal> {
+async fn grant(state: &WebState, peer: Option<&Peer>, headers: &HeaderMap, body: Body) -> Result<Issued, Refusal> {
     let form = Form::read(headers, body).await?;
     let (client, secret) = credentials(headers, &form)?;
     match form.get("grant_type")? {
@@ -53,7 +55,8 @@ async fn grant(state: &WebState, headers: &HeaderMap, body: Body) -> Result<Issu
         Some(_) => return Err(Refusal::new("unsupported_grant_type", "Only client_credentials is offered.")),
         None => return Err(Refusal::invalid_request("grant_type is missing: use client_credentials.")),
     }
-    Ok(state.core.grant(&client, &secret, form.get("scope")?).await?)
+    let from = client_of(state, peer, headers);
+    Ok(state.core.grant(&client, &secret, form.get("scope")?, from).await?)
 }
 
 /// The parameters of a request.
@@ -157,6 +160,10 @@ impl From<GrantError> for Refusal {
         match error {
             GrantError::InvalidClient => Self::invalid_client(
                 "The client is not known, its secret is wrong, or it or its connection is out of use.",
+            ),
+            GrantError::Elsewhere => Self::new(
+                "unauthorized_client",
+                "The connection of this client does not take requests from this address.",
             ),
             GrantError::InvalidScope => {
                 Self::new("invalid_scope", "The scope is not known (read, write), or more than the client has.")

@@ -6,6 +6,8 @@ mod admission;
 mod body;
 mod discovery;
 mod groups;
+mod me;
+mod pace;
 mod query;
 mod rest;
 mod users;
@@ -25,6 +27,8 @@ use super::request_id::RequestId;
 use crate::scim::ScimError;
 use crate::scim::messages::MEDIA_TYPE;
 use crate::service::{Caller, ServiceError};
+pub(super) use admission::{Peer, client};
+pub(super) use pace::Pace;
 use rest::Rest;
 
 /// How much is read of a body that nobody wants, as a multiple of the largest one that is allowed.
@@ -37,6 +41,7 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .route(&at("/Users/{id}"), get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
         .route(&at("/Groups"), get(groups::list).post(groups::create))
         .route(&at("/Groups/{id}"), get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .route(&at("/Me"), get(me::read).fallback(me::refuse))
         .route(&at("/ServiceProviderConfig"), get(discovery::service_provider_config))
         .route(&at("/ResourceTypes"), get(discovery::resource_types))
         .route(&at("/ResourceTypes/{name}"), get(discovery::resource_type))
@@ -56,7 +61,7 @@ async fn guard(State(state): State<WebState>, request: Request, next: Next) -> R
     let answered = tokio::time::timeout(state.request_timeout, async {
         let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match state.core.authenticate(authorization, id.0.clone()).await {
-            Ok(caller) => match admission::check(&caller, request.method(), request.uri().path()) {
+            Ok(caller) => match admission::check(&state, &caller, &request) {
                 Ok(()) => {
                     request.extensions_mut().insert(caller);
                     next.run(request).await

@@ -6,6 +6,7 @@ mod filters;
 mod fixtures;
 mod groups;
 mod large_groups;
+mod me;
 mod paging;
 mod projection;
 mod restart;

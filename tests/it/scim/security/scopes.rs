@@ -46,8 +46,12 @@ async fn s33_a_read_token_changes_nothing(db: Db) {
 
 async fn s33_a_rotated_token_overlaps_with_its_successor(db: Db) {
     let app = TestApp::start(db).await;
-    let wanted =
-        NewToken { label: "Okta".to_owned(), lifetime: Some(Duration::from_hours(24 * 365)), scope: Scope::Read };
+    let wanted = NewToken {
+        label: "Okta".to_owned(),
+        lifetime: Some(Duration::from_hours(24 * 365)),
+        scope: Scope::Read,
+        user: None,
+    };
     let (id, old) = token(&app, wanted).await;
     let new = app.command(&["token", "rotate", &id, "--overlap", "24h"]).await;
     assert!(new.starts_with("rcs_") && !new.contains(char::is_whitespace), "only the token is printed: {new}");
