@@ -26,6 +26,7 @@ use crate::reconcile::driver::{self, DriverHandle, DriverPorts, DriverSettings, 
 use crate::reconcile::execute::ExecuteSettings;
 use crate::reconcile::observe::Stats;
 use crate::reconcile::sql_store::SqlStore;
+use crate::service::pushes::PushLog;
 use crate::service::{Core, ServiceError, Wake};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::taskrouter::stand_in::{StandIn, StandInError, StandInOptions};
@@ -122,6 +123,7 @@ pub struct App {
     listener: TcpListener,
     readiness: Readiness,
     settings: (ServerSettings, Limits),
+    pushes: PushLog,
     driver: DriverHandle,
     stats: Arc<Stats>,
     stand_in: Option<(Arc<StandIn>, Url)>,
@@ -156,7 +158,9 @@ impl App {
         )?);
         routers.refresh().await?;
         tasks.spawn(Arc::clone(&routers).keep_fresh(stop.clone()));
-        tasks.spawn(housekeeping::run(Arc::clone(&core), stop.clone()));
+        tasks.spawn(housekeeping::run(Arc::clone(&core), config.push_log.keep, stop.clone()));
+        let (pushes, writer) = PushLog::new(Arc::clone(core.store()));
+        tasks.spawn(writer.run(stop.clone()));
         tasks.spawn(recompute(Arc::clone(&core), wake.clone(), stop.clone()));
         let stats = Arc::new(Stats::default());
         let driver = start_driver(config, &core, &routers, &stats, &wake, ambient, &stop, &tasks);
@@ -169,6 +173,7 @@ impl App {
             listener,
             readiness: Readiness::default(),
             settings: (server, limits(config)),
+            pushes,
             driver,
             stats,
             stand_in,
@@ -223,7 +228,7 @@ impl App {
     /// Serves until `shutdown` is done; then finishes what is under way, so that nothing is lost and little is repeated.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), JoinError> {
         let (server, limits) = self.settings;
-        let state = WebState::new(Arc::clone(&self.core), self.readiness.clone(), &limits);
+        let state = WebState::new(Arc::clone(&self.core), self.readiness.clone(), &limits, self.pushes);
         self.readiness.set(true);
         let readiness = self.readiness.clone();
         let stopping = async move {

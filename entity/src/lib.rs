@@ -11,6 +11,8 @@ pub mod group;
 pub mod installation;
 pub mod membership;
 pub mod oauth_client;
+pub mod push;
+pub mod push_read;
 pub mod recompute;
 pub mod rule;
 pub mod rule_version;

@@ -271,6 +271,40 @@ CREATE TABLE audit_event (
     after $text
 )
 --
+CREATE TABLE push (
+    seq $serial,
+    at bigint NOT NULL,
+    account_id $text NOT NULL,
+    connection_id $text NOT NULL,
+    bearer $text NOT NULL,
+    method $text NOT NULL,
+    path $text NOT NULL,
+    body $text,
+    note $text,
+    status bigint NOT NULL,
+    failed bigint NOT NULL,
+    scim_type $text,
+    detail $text,
+    latency_ms bigint NOT NULL,
+    request_id $text NOT NULL,
+    resource_id $text,
+    people $text NOT NULL,
+    ignored $text NOT NULL
+)
+--
+CREATE INDEX push_connection ON push (connection_id, seq)
+--
+CREATE INDEX push_failed ON push (connection_id, seq) WHERE failed = 1
+--
+CREATE TABLE push_read (
+    account_id $text NOT NULL,
+    connection_id $text NOT NULL,
+    minute bigint NOT NULL,
+    shape $text NOT NULL,
+    total bigint NOT NULL,
+    PRIMARY KEY (connection_id, minute, shape)
+) $clustered
+--
 CREATE INDEX audit_event_target ON audit_event (account_id, target_id, seq)
 --
 [sqlite] CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
@@ -285,6 +319,10 @@ CREATE INDEX audit_event_target ON audit_event (account_id, target_id, seq)
 "#;
 
 const DOWN: &str = r#"
+DROP TABLE push_read
+--
+DROP TABLE push
+--
 DROP TABLE audit_event
 --
 [postgres] DROP FUNCTION audit_event_append_only

@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Runs until it is told to stop.
-pub(super) async fn run(core: Arc<Core>, stop: CancellationToken) {
+pub(super) async fn run(core: Arc<Core>, keep_pushes: Duration, stop: CancellationToken) {
     let mut daily = Daily::default();
     loop {
         if daily.is_due(core.ambient().now()) {
@@ -22,6 +22,9 @@ pub(super) async fn run(core: Arc<Core>, stop: CancellationToken) {
         }
         if let Err(error) = core.sweep_access_tokens().await {
             tracing::warn!(error = %Causes(&error), "old access tokens were not deleted");
+        }
+        if let Err(error) = core.sweep_pushes(keep_pushes).await {
+            tracing::warn!(error = %Causes(&error), "old requests were not deleted from the log of pushes");
         }
         if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod demo;
 pub mod migrate;
 pub mod output;
+pub mod pushes;
 pub mod rules;
 mod secret_file;
 pub mod serve;
@@ -87,6 +88,8 @@ pub enum Command {
     Client(client::ClientCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    #[command(subcommand)]
+    Pushes(pushes::PushesCommand),
     CheckConfig(check_config::CheckConfigArgs),
     StandIn(stand_in::StandInArgs),
 }
@@ -170,6 +173,7 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Token(token) => token.run(&core).await,
                 Command::Client(client) => client.run(&core).await,
                 Command::Rules(rules) => rules.run(&core).await,
+                Command::Pushes(pushes) => pushes.run(&core).await,
                 Command::Migrate(migrate) => migrate.run(),
                 Command::Serve(_) | Command::Demo(_) | Command::CheckConfig(_) | Command::StandIn(_) => Ok(()),
             }

@@ -46,6 +46,8 @@ pub struct Config {
     pub scim: ScimConfig,
     /// OAuth clients.
     pub oauth: OauthConfig,
+    /// The log of pushes.
+    pub push_log: PushLogConfig,
     /// Bringing workers into step.
     pub reconciler: ReconcilerConfig,
     /// When a loss of access is held.
@@ -152,6 +154,13 @@ pub struct TwilioCredentials {
 pub struct OauthConfig {
     /// How long access tokens are good.
     pub access_token_lifetime: Duration,
+}
+
+/// The table `[push_log]`.
+#[derive(Debug, Clone, Copy)]
+pub struct PushLogConfig {
+    /// How long requests are kept.
+    pub keep: Duration,
 }
 
 /// The table `[reconciler]`.
@@ -337,6 +346,9 @@ impl Config {
                 stand_in_listen: reader.address("taskrouter.stand_in_listen"),
             },
             oauth: OauthConfig { access_token_lifetime: reader.seconds("oauth.access_token_lifetime_s", 60, 86_400) },
+            push_log: PushLogConfig {
+                keep: Duration::from_hours(24 * reader.number::<u64>("push_log.keep_days", 1, 3_650)),
+            },
             reconciler: ReconcilerConfig {
                 paused: reader.flag("reconciler.paused"),
                 concurrency: reader.number("reconciler.concurrency", 1, 1_000),

@@ -12,15 +12,43 @@ use super::cache::{Caller, KnownToken};
 use super::clients::ACCESS_PREFIX;
 use super::core::Core;
 use super::error::ServiceError;
+use super::pushes::Sender;
 use super::tokens::PREFIX;
 
 /// Longer than any token that we make.
 const LONGEST: usize = 200;
 
+/// Nobody may come in by this header.
+#[derive(Debug)]
+pub struct Refused {
+    /// What to answer.
+    pub error: ServiceError,
+    /// Whose token it is, if it was good once.
+    pub whose: Option<Box<Sender>>,
+}
+
+impl From<ServiceError> for Refused {
+    fn from(error: ServiceError) -> Self {
+        Self { error, whose: None }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        ServiceError::from(error).into()
+    }
+}
+
+impl From<ScimError> for Refused {
+    fn from(error: ScimError) -> Self {
+        ServiceError::from(error).into()
+    }
+}
+
 impl Core {
     /// Who sends a request, by its `Authorization` header. Okta's header mode sends the token without the word Bearer
     /// (`fixtures/okta/header-mode.json`).
-    pub async fn authenticate(&self, authorization: Option<&str>, request: Arc<str>) -> Result<Caller, ServiceError> {
+    pub async fn authenticate(&self, authorization: Option<&str>, request: Arc<str>) -> Result<Caller, Refused> {
         let token = bearer(authorization.unwrap_or_default());
         if !(token.starts_with(PREFIX) || token.starts_with(ACCESS_PREFIX)) || token.len() > LONGEST {
             return Err(unauthorized().into());
@@ -33,7 +61,7 @@ impl Core {
         };
         let now = self.ambient.now();
         if !known.is_good(now) || !self.user_is_active(&known).await? {
-            return Err(unauthorized().into());
+            return Err(Refused { error: unauthorized().into(), whose: Some(Box::new(known.sender())) });
         }
         if let Some(token) = known.touches.filter(|_| known.is_due_for_touch(now)) {
             self.touch(token, now).await;

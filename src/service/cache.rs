@@ -14,6 +14,7 @@ use crate::store::connections::Connection;
 use crate::store::{Session, StoreError, Tx, rules};
 
 use super::error::ServiceError;
+use super::pushes::Sender;
 
 /// Who sends a SCIM request: a token of one connection of one account.
 #[derive(Clone, Debug)]
@@ -39,6 +40,13 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// How the log of pushes names the caller.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        let Self { account, connection, bearer, dialect, .. } = *self;
+        Sender { account, connection, bearer, dialect }
+    }
+
     /// How the audit trail names the caller.
     #[must_use]
     pub fn actor(&self) -> String {
@@ -161,6 +169,11 @@ pub(super) async fn load_rules(session: &Session, account: AccountId) -> Result<
 pub(super) const TOUCH_EVERY: i64 = 60_000;
 
 impl KnownToken {
+    pub(super) fn sender(&self) -> Sender {
+        let Connection { account, id: connection, .. } = self.connection;
+        Sender { account, connection, bearer: self.bearer, dialect: self.dialect }
+    }
+
     /// Whether it opens anything at that time.
     pub(super) fn is_good(&self, now: Timestamp) -> bool {
         !self.revoked && self.connection.enabled && self.expires_at.is_none_or(|end| now < end)

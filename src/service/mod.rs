@@ -13,12 +13,14 @@ mod entitle;
 mod error;
 pub mod groups;
 mod members;
+pub mod pushes;
 pub mod recompute;
 mod render;
 pub mod rules;
 pub mod tokens;
 pub mod users;
 
+pub use authenticate::Refused;
 pub use cache::Caller;
 pub use core::{Core, Wake};
 pub use error::ServiceError;

@@ -14,6 +14,7 @@ mod filter;
 pub mod groups;
 pub mod memberships;
 mod open;
+pub mod pushes;
 pub mod recomputes;
 mod row;
 pub mod rules;

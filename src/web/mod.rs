@@ -25,6 +25,7 @@ pub use ops::Readiness;
 pub use server::{ServerSettings, serve};
 
 use crate::service::Core;
+use crate::service::pushes::PushLog;
 use scim::Pace;
 
 /// What handlers have at hand.
@@ -40,6 +41,7 @@ pub struct WebState {
     pub request_timeout: std::time::Duration,
     trusted_proxies: Arc<[IpNet]>,
     pace: Arc<Pace>,
+    pushes: PushLog,
 }
 
 /// The limits of requests.
@@ -58,7 +60,7 @@ pub struct Limits {
 impl WebState {
     /// Puts it together.
     #[must_use]
-    pub fn new(core: Arc<Core>, readiness: Readiness, limits: &Limits) -> Self {
+    pub fn new(core: Arc<Core>, readiness: Readiness, limits: &Limits, pushes: PushLog) -> Self {
         Self {
             core,
             readiness,
@@ -66,6 +68,7 @@ impl WebState {
             request_timeout: limits.time,
             trusted_proxies: Arc::clone(&limits.trusted_proxies),
             pace: Arc::new(Pace::new(limits.rate_per_token)),
+            pushes,
         }
     }
 }

@@ -9,6 +9,7 @@ mod groups;
 mod me;
 mod pace;
 mod query;
+mod record;
 mod rest;
 mod users;
 
@@ -29,6 +30,7 @@ use crate::scim::messages::MEDIA_TYPE;
 use crate::service::{Caller, ServiceError};
 pub(super) use admission::{Peer, client};
 pub(super) use pace::Pace;
+use record::{Whose, record};
 use rest::Rest;
 
 /// How much is read of a body that nobody wants, as a multiple of the largest one that is allowed.
@@ -52,24 +54,29 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), record))
 }
 
 /// Who asks, and within which time. Every request passes here before its path means anything.
 async fn guard(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let (mut request, rest) = Rest::keep(request);
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId("".into()));
+    let whose = request.extensions().get::<Whose>().cloned().unwrap_or_default();
     let answered = tokio::time::timeout(state.request_timeout, async {
         let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match state.core.authenticate(authorization, id.0.clone()).await {
-            Ok(caller) => match admission::check(&state, &caller, &request) {
-                Ok(()) => {
-                    request.extensions_mut().insert(caller);
-                    next.run(request).await
-                }
-                Err(refused) => error::scim(&refused),
-            },
-            Err(error) => error::scim_service(error, &id.0),
+        let caller = match state.core.authenticate(authorization, id.0.clone()).await {
+            Ok(caller) => caller,
+            Err(refused) => {
+                refused.whose.into_iter().for_each(|sender| whose.is(*sender));
+                return error::scim_service(refused.error, &id.0);
+            }
+        };
+        whose.is(caller.sender());
+        if let Err(refused) = admission::check(&state, &caller, &request) {
+            return error::scim(&refused);
         }
+        request.extensions_mut().insert(caller);
+        next.run(request).await
     });
     let response = answered.await.unwrap_or_else(|_| {
         tracing::error!("a request took too long");

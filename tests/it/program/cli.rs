@@ -23,6 +23,9 @@ const COMMANDS: &[&[&str]] = &[
     &["client", "revoke"],
     &["rules", "import"],
     &["rules", "list"],
+    &["pushes", "tail"],
+    &["pushes", "show"],
+    &["pushes", "reads"],
     &["check-config"],
     &["stand-in"],
 ];

@@ -9,6 +9,7 @@ mod large_groups;
 mod me;
 mod paging;
 mod projection;
+mod pushes;
 mod restart;
 mod security;
 mod snapshots;
