@@ -1,5 +1,6 @@
 //! The only place that wires the parts together; `main` and the tests both come through here.
 
+mod housekeeping;
 mod keys;
 mod routers;
 
@@ -25,11 +26,12 @@ use crate::reconcile::driver::{self, DriverHandle, DriverPorts, DriverSettings, 
 use crate::reconcile::execute::ExecuteSettings;
 use crate::reconcile::observe::Stats;
 use crate::reconcile::sql_store::SqlStore;
+use crate::service::pushes::PushLog;
 use crate::service::{Core, ServiceError, Wake};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::taskrouter::stand_in::{StandIn, StandInError, StandInOptions};
 use crate::taskrouter::twilio::{TwilioConfig, TwilioConfigError};
-use crate::web::{Readiness, ServerSettings, WebState, serve, site};
+use crate::web::{Limits, Readiness, ServerSettings, WebState, serve, site};
 use routers::AccountRouters;
 
 /// The directory of the stand-in inside the data directory.
@@ -93,7 +95,8 @@ pub async fn open(config: &Config, ambient: Ambient, public_url: &str, wake: Wak
         })?;
     }
     let store = Arc::new(Store::open(&store_options(config)).await?);
-    let core = Core::new(store, ambient, Arc::new(keyring), wake, public_url);
+    let core = Core::new(store, ambient, Arc::new(keyring), wake, public_url)
+        .with_access_tokens_for(config.oauth.access_token_lifetime);
     core.ensure_default_account().await?;
     Ok(core)
 }
@@ -119,7 +122,8 @@ pub struct App {
     public_url: String,
     listener: TcpListener,
     readiness: Readiness,
-    settings: (ServerSettings, usize, Duration),
+    settings: (ServerSettings, Limits),
+    pushes: PushLog,
     driver: DriverHandle,
     stats: Arc<Stats>,
     stand_in: Option<(Arc<StandIn>, Url)>,
@@ -154,6 +158,9 @@ impl App {
         )?);
         routers.refresh().await?;
         tasks.spawn(Arc::clone(&routers).keep_fresh(stop.clone()));
+        tasks.spawn(housekeeping::run(Arc::clone(&core), config.push_log.keep, stop.clone()));
+        let (pushes, writer) = PushLog::new(Arc::clone(core.store()));
+        tasks.spawn(writer.run(stop.clone()));
         tasks.spawn(recompute(Arc::clone(&core), wake.clone(), stop.clone()));
         let stats = Arc::new(Stats::default());
         let driver = start_driver(config, &core, &routers, &stats, &wake, ambient, &stop, &tasks);
@@ -165,7 +172,8 @@ impl App {
             public_url,
             listener,
             readiness: Readiness::default(),
-            settings: (server, config.server.body_limit, config.server.request_timeout),
+            settings: (server, limits(config)),
+            pushes,
             driver,
             stats,
             stand_in,
@@ -219,9 +227,8 @@ impl App {
 
     /// Serves until `shutdown` is done; then finishes what is under way, so that nothing is lost and little is repeated.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), JoinError> {
-        let (server, body_limit, request_timeout) = self.settings;
-        let state =
-            WebState { core: Arc::clone(&self.core), readiness: self.readiness.clone(), body_limit, request_timeout };
+        let (server, limits) = self.settings;
+        let state = WebState::new(Arc::clone(&self.core), self.readiness.clone(), &limits, self.pushes);
         self.readiness.set(true);
         let readiness = self.readiness.clone();
         let stopping = async move {
@@ -240,6 +247,15 @@ impl App {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        body: config.server.body_limit,
+        time: config.server.request_timeout,
+        rate_per_token: config.scim.rate_per_token,
+        trusted_proxies: config.server.trusted_proxies.as_slice().into(),
     }
 }
 

@@ -17,6 +17,9 @@ pub struct Model {
     /// The roles that rules may give to its users (JSON list).
     #[sea_orm(column_type = "Text")]
     pub may_grant: String,
+    /// The networks that its requests may come from (JSON list); empty: all.
+    #[sea_orm(column_type = "Text")]
+    pub allow_from: String,
     /// `enabled` or `disabled`.
     #[sea_orm(column_type = "Text")]
     pub state: String,

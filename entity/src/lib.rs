@@ -2,6 +2,7 @@
 //!
 //! Times are milliseconds since the Unix epoch; ids are UUIDs of version 7 as text.
 
+pub mod access_token;
 pub mod account;
 pub mod audit_event;
 pub mod connection;
@@ -9,6 +10,9 @@ pub mod counter;
 pub mod group;
 pub mod installation;
 pub mod membership;
+pub mod oauth_client;
+pub mod push;
+pub mod push_read;
 pub mod recompute;
 pub mod rule;
 pub mod rule_version;

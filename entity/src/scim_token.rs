@@ -20,6 +20,15 @@ pub struct Model {
     /// SHA-256 of the token in hexadecimal.
     #[sea_orm(column_type = "Text")]
     pub hash: String,
+    /// `read` or `write`.
+    #[sea_orm(column_type = "Text")]
+    pub scope: String,
+    /// The user that it stands for.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub user_id: Option<String>,
+    /// The token that took its place.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub replaced_by: Option<String>,
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub last_used_at: Option<i64>,

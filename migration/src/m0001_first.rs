@@ -46,6 +46,7 @@ CREATE TABLE connection (
     name $text NOT NULL UNIQUE,
     dialect $text NOT NULL,
     may_grant $text NOT NULL,
+    allow_from $text NOT NULL,
     state $text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
@@ -60,6 +61,9 @@ CREATE TABLE scim_token (
     label $text NOT NULL,
     hint $text NOT NULL,
     hash $text NOT NULL UNIQUE,
+    scope $text NOT NULL,
+    user_id $text,
+    replaced_by $text,
     created_at bigint NOT NULL,
     expires_at bigint,
     last_used_at bigint,
@@ -67,6 +71,33 @@ CREATE TABLE scim_token (
 )
 --
 CREATE INDEX scim_token_connection ON scim_token (connection_id, id)
+--
+CREATE INDEX scim_token_expiry ON scim_token (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL
+--
+CREATE TABLE oauth_client (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL REFERENCES account (id),
+    connection_id $text NOT NULL REFERENCES connection (id),
+    label $text NOT NULL,
+    hint $text NOT NULL,
+    secret_hash $text NOT NULL,
+    scope $text NOT NULL,
+    created_at bigint NOT NULL,
+    last_used_at bigint,
+    revoked_at bigint
+)
+--
+CREATE INDEX oauth_client_account ON oauth_client (account_id, id)
+--
+CREATE TABLE access_token (
+    hash $text NOT NULL PRIMARY KEY,
+    client_id $text NOT NULL REFERENCES oauth_client (id),
+    scope $text NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL
+) $clustered
+--
+CREATE INDEX access_token_expiry ON access_token (expires_at)
 --
 CREATE TABLE "user" (
     seq $serial,
@@ -240,6 +271,40 @@ CREATE TABLE audit_event (
     after $text
 )
 --
+CREATE TABLE push (
+    seq $serial,
+    at bigint NOT NULL,
+    account_id $text NOT NULL,
+    connection_id $text NOT NULL,
+    bearer $text NOT NULL,
+    method $text NOT NULL,
+    path $text NOT NULL,
+    body $text,
+    note $text,
+    status bigint NOT NULL,
+    failed bigint NOT NULL,
+    scim_type $text,
+    detail $text,
+    latency_ms bigint NOT NULL,
+    request_id $text NOT NULL,
+    resource_id $text,
+    people $text NOT NULL,
+    ignored $text NOT NULL
+)
+--
+CREATE INDEX push_connection ON push (connection_id, seq)
+--
+CREATE INDEX push_failed ON push (connection_id, seq) WHERE failed = 1
+--
+CREATE TABLE push_read (
+    account_id $text NOT NULL,
+    connection_id $text NOT NULL,
+    minute bigint NOT NULL,
+    shape $text NOT NULL,
+    total bigint NOT NULL,
+    PRIMARY KEY (connection_id, minute, shape)
+) $clustered
+--
 CREATE INDEX audit_event_target ON audit_event (account_id, target_id, seq)
 --
 [sqlite] CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
@@ -254,6 +319,10 @@ CREATE INDEX audit_event_target ON audit_event (account_id, target_id, seq)
 "#;
 
 const DOWN: &str = r#"
+DROP TABLE push_read
+--
+DROP TABLE push
+--
 DROP TABLE audit_event
 --
 [postgres] DROP FUNCTION audit_event_append_only
@@ -279,6 +348,10 @@ DROP TABLE user_key
 [sqlite] DROP TABLE user_search
 --
 DROP TABLE "user"
+--
+DROP TABLE access_token
+--
+DROP TABLE oauth_client
 --
 DROP TABLE scim_token
 --

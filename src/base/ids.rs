@@ -52,6 +52,8 @@ macro_rules! ids {
 ids! {
     /// One contact centre (tenant).
     AccountId,
+    /// An OAuth client of a connection.
+    ClientId,
     /// One link to an identity provider.
     ConnectionId,
     /// One audit event.

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing elsewhere reads the clock or the random source by itself:
 //! both come in through [`Ambient`], so that tests and simulations replay exactly.
 
+mod address;
 mod ambient;
 mod causes;
 mod cursor;
@@ -13,11 +14,14 @@ mod secret;
 mod slug;
 mod time;
 
+pub use address::{NetworkError, client_address, contains, network};
 pub use ambient::{Ambient, Clock, Entropy, MockClock, OsEntropy, SeededEntropy, SystemClock};
 pub use causes::Causes;
 pub use cursor::Page;
 pub use fold::fold;
-pub use ids::{AccountId, ConnectionId, EventId, GroupId, IdError, PushId, RuleId, TokenId, UserId, WorkerId};
+pub use ids::{
+    AccountId, ClientId, ConnectionId, EventId, GroupId, IdError, PushId, RuleId, TokenId, UserId, WorkerId,
+};
 pub use seal::{Keyring, SealError};
 pub use secret::{SecretToken, token_hash};
 pub use slug::{Slug, SlugError, slugify};

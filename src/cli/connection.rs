@@ -1,10 +1,11 @@
 //! `rollcall connection`
 
 use clap::{ArgGroup, Args, Subcommand};
+use ipnet::IpNet;
 
 use super::output::{self, Table};
 use super::{AccountArg, Outcome};
-use crate::base::Slug;
+use crate::base::{NetworkError, Slug, network};
 use crate::domain::Role;
 use crate::scim::Dialect;
 use crate::service::Core;
@@ -63,6 +64,11 @@ pub struct SetArgs {
     /// The roles that rules may give to its people; everybody's access is computed again
     #[arg(long, value_name = "ROLE,...", value_delimiter = ',', group = "change")]
     pub may_grant: Option<Vec<Role>>,
+    /// Take requests from these networks or addresses only; "any" for all
+    ///
+    /// Behind a proxy, the setting server.trusted_proxies says whose X-Forwarded-For is believed.
+    #[arg(long, value_name = "CIDR,...", group = "change", value_parser = networks)]
+    pub allow_ip: Option<Networks>,
     /// Answer its requests again
     #[arg(long, group = "change", conflicts_with = "disable")]
     pub enable: bool,
@@ -74,7 +80,19 @@ pub struct SetArgs {
 const SET_EXAMPLES: &str = "\
 Examples:
   rollcall connection set okta --dialect strict
+  rollcall connection set okta --allow-ip 203.0.113.0/24,2001:db8::/32
   rollcall connection set okta --disable";
+
+/// Networks; none: all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Networks(pub Vec<IpNet>);
+
+fn networks(text: &str) -> Result<Networks, NetworkError> {
+    match text {
+        "any" => Ok(Networks(Vec::new())),
+        text => text.split(',').map(network).collect::<Result<_, _>>().map(Networks),
+    }
+}
 
 /// List the connections of an account.
 #[derive(Debug, Args)]
@@ -101,7 +119,7 @@ impl ConnectionCommand {
                 let settings = ConnectionSettings {
                     dialect: Some(add.dialect),
                     may_grant: Some(add.may_grant.clone()),
-                    enabled: None,
+                    ..ConnectionSettings::default()
                 };
                 let connection = core.add_connection(&account, add.name.clone(), settings).await?;
                 output::line(format_args!(
@@ -115,6 +133,7 @@ impl ConnectionCommand {
                 let settings = ConnectionSettings {
                     dialect: set.dialect,
                     may_grant: set.may_grant.clone(),
+                    allow_from: set.allow_ip.clone().map(|networks| networks.0),
                     enabled: (set.enable || set.disable).then_some(set.enable),
                 };
                 let connection = core.set_connection(&account, &set.name, settings).await?;
@@ -144,14 +163,16 @@ fn for_account(account: &Account) -> String {
 }
 
 fn table(connections: &[Connection]) -> Table {
-    let mut table = Table::new(["NAME", "STATE", "DIALECT", "MAY GRANT", "SINCE"]);
+    let mut table = Table::new(["NAME", "STATE", "DIALECT", "MAY GRANT", "FROM", "SINCE"]);
     for connection in connections {
         let roles: Vec<&str> = connection.may_grant.iter().map(|role| role.as_str()).collect();
+        let from: Vec<String> = connection.allow_from.iter().map(ToString::to_string).collect();
         table.row([
             connection.name.as_str(),
             if connection.enabled { "enabled" } else { "disabled" },
             &connection.dialect,
             &roles.join(","),
+            if from.is_empty() { "any".to_owned() } else { from.join(",") }.as_str(),
             &connection.created_at.to_string(),
         ]);
     }

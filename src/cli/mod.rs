@@ -4,14 +4,17 @@
 
 pub mod account;
 pub mod check_config;
+pub mod client;
 pub mod connection;
 pub mod demo;
 pub mod migrate;
 pub mod output;
+pub mod pushes;
 pub mod rules;
 mod secret_file;
 pub mod serve;
 pub mod signal;
+mod span;
 pub mod stand_in;
 #[cfg(test)]
 mod tests;
@@ -82,7 +85,11 @@ pub enum Command {
     #[command(subcommand)]
     Token(token::TokenCommand),
     #[command(subcommand)]
+    Client(client::ClientCommand),
+    #[command(subcommand)]
     Rules(rules::RulesCommand),
+    #[command(subcommand)]
+    Pushes(pushes::PushesCommand),
     CheckConfig(check_config::CheckConfigArgs),
     StandIn(stand_in::StandInArgs),
 }
@@ -164,7 +171,9 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Account(account) => account.run(config, &core).await,
                 Command::Connection(connection) => connection.run(&core).await,
                 Command::Token(token) => token.run(&core).await,
+                Command::Client(client) => client.run(&core).await,
                 Command::Rules(rules) => rules.run(&core).await,
+                Command::Pushes(pushes) => pushes.run(&core).await,
                 Command::Migrate(migrate) => migrate.run(),
                 Command::Serve(_) | Command::Demo(_) | Command::CheckConfig(_) | Command::StandIn(_) => Ok(()),
             }

@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use super::output::{self, Table};
 use super::{AccountArg, Outcome};
 use crate::base::{Slug, Timestamp};
+use crate::domain::Scope;
 use crate::service::Core;
+use crate::service::tokens::{NewToken, warn_of_end};
 use crate::store::tokens::Token;
 
 /// Bearer tokens, with which an identity provider shows that it is a connection.
@@ -15,13 +17,14 @@ use crate::store::tokens::Token;
 pub enum TokenCommand {
     Create(CreateArgs),
     List(ListArgs),
+    Rotate(RotateArgs),
     Revoke(RevokeArgs),
 }
 
 /// Make a token and print it, once.
 ///
-/// Only the token goes to standard output. It is stored as a hash, so it cannot be shown again. To replace a token, make a
-/// new one, set it at the identity provider, and revoke the old one: both are accepted until then.
+/// Only the token goes to standard output. It is stored as a hash, so it cannot be shown again. To replace a token without
+/// a gap, see `rollcall token rotate`.
 #[derive(Debug, Args)]
 #[command(after_help = CREATE_EXAMPLES)]
 pub struct CreateArgs {
@@ -37,14 +40,24 @@ pub struct CreateArgs {
     /// Days until it expires [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub expires_in: Option<u32>,
+    /// What it may do: read, or write (which includes reading)
+    #[arg(long, default_value = "write")]
+    pub scope: Scope,
+    /// Let it stand for one user of the connection: it reads /Me and what the server can do, and nothing else
+    #[arg(long, value_name = "USERNAME", conflicts_with = "scope")]
+    pub user: Option<String>,
 }
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
   rollcall token create --connection okta
+  rollcall token create --connection okta --scope read --label 'nightly report'
+  rollcall token create --connection okta --user ana@acme.example --expires-in 1
   TOKEN=$(rollcall token create --connection okta --expires-in 365 --label 'Okta, production')";
 
 /// List the tokens of an account's connections: never the tokens themselves.
+///
+/// A token that ends within 14 days is shown as `expiring` and warned about; the server logs the same warning once a day.
 #[derive(Debug, Args)]
 #[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {
@@ -59,6 +72,30 @@ pub struct ListArgs {
 const LIST_EXAMPLES: &str = "\
 Example:
   rollcall token list --connection okta";
+
+/// Replace a token: print a new one, once, and let the old one end after a while.
+///
+/// The new one is for the same connection, with the same label and scope, and lives as long as the old one was to. Both are
+/// accepted until the old one ends, so that there is time to set the new one at the identity provider.
+#[derive(Debug, Args)]
+#[command(after_help = ROTATE_EXAMPLES)]
+pub struct RotateArgs {
+    /// The id of the old one, as `rollcall token list` shows it
+    pub id: String,
+    /// The account that it belongs to.
+    #[command(flatten)]
+    pub account: AccountArg,
+    /// How long the old one is still accepted, as in 30m, 24h or 7d
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = super::span::span)]
+    pub overlap: Duration,
+    /// Days until the new one expires [default: as the old one]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub expires_in: Option<u32>,
+}
+
+const ROTATE_EXAMPLES: &str = "\
+Example:
+  TOKEN=$(rollcall token rotate 019a6f0e-3c1b-7d2a-9f53-2b7c1f0a4d11 --overlap 24h)";
 
 /// End a token: the next request with it is refused.
 #[derive(Debug, Args)]
@@ -85,36 +122,27 @@ impl TokenCommand {
             Self::Create(create) => {
                 let account = core.account(&create.account.account).await?;
                 let connection = core.connection(&account, &create.connection).await?;
-                let lifetime = create.expires_in.map(|days| Duration::from_secs(u64::from(days) * 86_400));
-                let (_, secret) = core.create_token(&connection, &create.label, lifetime).await?;
+                let user = match &create.user {
+                    Some(name) => Some(core.active_user(&connection, name).await?),
+                    None => None,
+                };
+                let wanted = NewToken {
+                    label: create.label.clone(),
+                    lifetime: create.expires_in.map(days),
+                    scope: create.scope,
+                    user,
+                };
+                let (_, secret) = core.create_token_with(&connection, wanted).await?;
+                output::line(secret.expose())?;
+            }
+            Self::Rotate(rotate) => {
+                let account = core.account(&rotate.account.account).await?;
+                let lifetime = rotate.expires_in.map(days);
+                let (_, secret) = core.rotate_token(&account, &rotate.id, rotate.overlap, lifetime).await?;
                 output::line(secret.expose())?;
             }
             Self::List(list) => {
-                let account = core.account(&list.account.account).await?;
-                let connections = core.list_connections(&account).await?;
-                let only = match &list.connection {
-                    Some(name) => Some(core.connection(&account, name).await?.id),
-                    None => None,
-                };
-                let mut table =
-                    Table::new(["ID", "CONNECTION", "BEGINS", "STATE", "CREATED", "EXPIRES", "LAST USED", "LABEL"]);
-                let now = core.ambient().now();
-                for token in core.list_tokens(&account, only).await? {
-                    let name = connections.iter().find(|c| c.id == token.connection).map_or("", |c| c.name.as_str());
-                    let when =
-                        |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
-                    table.row([
-                        &token.id.to_string(),
-                        name,
-                        &token.hint,
-                        state(&token, now),
-                        &token.created_at.to_string(),
-                        &when(token.expires_at),
-                        &when(token.last_used_at),
-                        &token.label,
-                    ]);
-                }
-                output::line(table)?;
+                list.run(core).await?;
             }
             Self::Revoke(revoke) => {
                 let account = core.account(&revoke.account.account).await?;
@@ -126,10 +154,47 @@ impl TokenCommand {
     }
 }
 
+impl ListArgs {
+    async fn run(&self, core: &Core) -> Outcome {
+        let account = core.account(&self.account.account).await?;
+        let connections = core.list_connections(&account).await?;
+        let only = match &self.connection {
+            Some(name) => Some(core.connection(&account, name).await?.id),
+            None => None,
+        };
+        let headings = ["ID", "CONNECTION", "BEGINS", "SCOPE", "STATE", "CREATED", "EXPIRES", "LAST USED", "LABEL"];
+        let (mut table, now) = (Table::new(headings), core.ambient().now());
+        for token in core.list_tokens(&account, only).await? {
+            let name = connections.iter().find(|c| c.id == token.connection).map_or("", |c| c.name.as_str());
+            let when = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
+            table.row([
+                &token.id.to_string(),
+                name,
+                &token.hint,
+                if token.user.is_some() { "me" } else { token.scope.as_str() },
+                state(&token, now),
+                &token.created_at.to_string(),
+                &when(token.expires_at),
+                &when(token.last_used_at),
+                &token.label,
+            ]);
+            if token.ends_soon(now) {
+                warn_of_end(&token, name, account.name.as_str());
+            }
+        }
+        Ok(output::line(table)?)
+    }
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_hours(u64::from(days) * 24)
+}
+
 fn state(token: &Token, now: Timestamp) -> &'static str {
     match (token.revoked_at, token.is_good(now)) {
         (Some(_), _) => "revoked",
         (None, false) => "expired",
+        (None, true) if token.ends_soon(now) => "expiring",
         (None, true) => "valid",
     }
 }

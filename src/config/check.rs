@@ -10,6 +10,11 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>, warnings: &mut Vec
     check_keys(config, reader);
     warn_of_addresses(config, warnings);
     warn_of_twilio(config, reader, warnings);
+    if let Some(rate) = config.scim.rate_per_token.filter(|rate| *rate < 25) {
+        warnings.push(format!(
+            "scim.rate_per_token is {rate}: Entra ID pushes up to 25 requests a second, and falls behind with less"
+        ));
+    }
     if config.reconciler.paused {
         warnings.push(
             "the reconciler is paused (reconciler.paused): pushes are accepted, and nothing happens at Twilio"

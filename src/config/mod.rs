@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -41,6 +42,12 @@ pub struct Config {
     pub server: ServerConfig,
     /// The TaskRouter of the account `default`.
     pub taskrouter: TaskRouterConfig,
+    /// The SCIM endpoints.
+    pub scim: ScimConfig,
+    /// OAuth clients.
+    pub oauth: OauthConfig,
+    /// The log of pushes.
+    pub push_log: PushLogConfig,
     /// Bringing workers into step.
     pub reconciler: ReconcilerConfig,
     /// When a loss of access is held.
@@ -62,6 +69,15 @@ pub struct ServerConfig {
     pub keep_alive: Duration,
     /// How long work in progress may take after the signal to stop.
     pub shutdown_grace: Duration,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The table `[scim]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ScimConfig {
+    /// Requests a second that each token may send; none: no limit.
+    pub rate_per_token: Option<u32>,
 }
 
 /// Where everything is stored: `database_url`, and the table `[database]`.
@@ -131,6 +147,20 @@ pub struct TwilioCredentials {
     pub api_secret: SecretString,
     /// `WS…`
     pub workspace_sid: String,
+}
+
+/// The table `[oauth]`.
+#[derive(Debug, Clone, Copy)]
+pub struct OauthConfig {
+    /// How long access tokens are good.
+    pub access_token_lifetime: Duration,
+}
+
+/// The table `[push_log]`.
+#[derive(Debug, Clone, Copy)]
+pub struct PushLogConfig {
+    /// How long requests are kept.
+    pub keep: Duration,
 }
 
 /// The table `[reconciler]`.
@@ -301,6 +331,10 @@ impl Config {
                 request_timeout: reader.seconds("server.request_timeout_s", 1, 3_600),
                 keep_alive: reader.seconds("server.keep_alive_s", 120, 86_400),
                 shutdown_grace: reader.seconds("server.shutdown_grace_s", 1, 3_600),
+                trusted_proxies: reader.networks("server.trusted_proxies"),
+            },
+            scim: ScimConfig {
+                rate_per_token: Some(reader.number("scim.rate_per_token", 0, 100_000)).filter(|rate| *rate > 0),
             },
             taskrouter: TaskRouterConfig {
                 base_url: reader.base_url("taskrouter.base_url"),
@@ -310,6 +344,10 @@ impl Config {
                 max_in_flight: reader.number("taskrouter.max_in_flight", 1, 1_000),
                 max_rate: Some(reader.number("taskrouter.max_rate", 0, 100_000)).filter(|rate| *rate > 0),
                 stand_in_listen: reader.address("taskrouter.stand_in_listen"),
+            },
+            oauth: OauthConfig { access_token_lifetime: reader.seconds("oauth.access_token_lifetime_s", 60, 86_400) },
+            push_log: PushLogConfig {
+                keep: Duration::from_hours(24 * reader.number::<u64>("push_log.keep_days", 1, 3_650)),
             },
             reconciler: ReconcilerConfig {
                 paused: reader.flag("reconciler.paused"),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use toml::Value;
@@ -12,6 +13,7 @@ use url::Url;
 
 use super::layers::{Layers, Origin, variable_of};
 use super::{Database, LogFormat, Problem, TwilioCredentials};
+use crate::base::network;
 
 pub(super) struct Reader<'a> {
     layers: &'a Layers,
@@ -102,6 +104,13 @@ impl<'a> Reader<'a> {
         self.parse(key, |value| {
             let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
             Ok(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        })
+    }
+
+    pub(super) fn networks(&mut self, key: &str) -> Vec<IpNet> {
+        self.parse(key, |value| {
+            let items = value.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Value::as_str);
+            items.map(|text| network(text).map_err(|error| format!("must be networks: {error}"))).collect()
         })
     }
 

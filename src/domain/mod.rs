@@ -5,9 +5,11 @@
 pub mod lifecycle;
 pub mod person;
 pub mod role;
+pub mod scope;
 pub mod worker;
 
 pub use lifecycle::{Actor, Change, LifecycleError, Standing, UserStatus};
 pub use person::Person;
 pub use role::{Role, RoleSet};
+pub use scope::Scope;
 pub use worker::{Applied, DesiredWorker, OwnedKeys};

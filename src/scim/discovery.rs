@@ -44,6 +44,11 @@ pub fn service_provider_config(base_url: &str) -> Value {
             "description": "A token of the connection, in the Authorization header.",
             "specUri": "https://www.rfc-editor.org/info/rfc6750",
             "primary": true,
+        }, {
+            "type": "oauth2",
+            "name": "OAuth 2.0 client credentials",
+            "description": "An access token, for the id and secret of a client of the connection.",
+            "specUri": "https://www.rfc-editor.org/info/rfc6749",
         }],
         "meta": { "resourceType": "ServiceProviderConfig", "location": format!("{base_url}/ServiceProviderConfig") },
     })

@@ -14,6 +14,7 @@ pub mod messages;
 pub mod patch;
 pub mod path;
 pub mod projection;
+pub mod push;
 pub mod schema;
 pub mod search;
 pub mod sort;

@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ipnet::IpNet;
+use uuid::Uuid;
+
 use crate::access::{ConnectionGrants, Rule, RuleSet};
-use crate::base::{AccountId, ConnectionId, Timestamp, TokenId};
+use crate::base::{AccountId, ConnectionId, Timestamp, TokenId, UserId};
+use crate::domain::Scope;
 use crate::scim::Dialect;
 use crate::store::connections::Connection;
-use crate::store::tokens::Token;
 use crate::store::{Session, StoreError, Tx, rules};
 
 use super::error::ServiceError;
+use super::pushes::Sender;
 
 /// Who sends a SCIM request: a token of one connection of one account.
 #[derive(Clone, Debug)]
@@ -23,13 +27,26 @@ pub struct Caller {
     pub name: Arc<str>,
     /// How the identity provider speaks.
     pub dialect: Dialect,
-    /// The token.
-    pub token: TokenId,
+    /// The token, or the OAuth client that got it: what is counted and limited as one.
+    pub bearer: Uuid,
+    /// What the token may do.
+    pub scope: Scope,
+    /// The user that the token stands for.
+    pub user: Option<UserId>,
+    /// The networks that the connection takes requests from; empty: all.
+    pub allow_from: Arc<[IpNet]>,
     /// The id of the request.
     pub request: Arc<str>,
 }
 
 impl Caller {
+    /// How the log of pushes names the caller.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        let Self { account, connection, bearer, dialect, .. } = *self;
+        Sender { account, connection, bearer, dialect }
+    }
+
     /// How the audit trail names the caller.
     #[must_use]
     pub fn actor(&self) -> String {
@@ -40,7 +57,13 @@ impl Caller {
 /// A token with its connection, as it was read.
 #[derive(Debug)]
 pub(super) struct KnownToken {
-    pub(super) token: Token,
+    pub(super) bearer: Uuid,
+    /// The token whose last use is noted; access tokens have none, their client's is noted when it gets them.
+    pub(super) touches: Option<TokenId>,
+    pub(super) scope: Scope,
+    pub(super) user: Option<UserId>,
+    pub(super) revoked: bool,
+    pub(super) expires_at: Option<Timestamp>,
     pub(super) connection: Connection,
     pub(super) dialect: Dialect,
     /// When `last_used_at` was last brought up to date by this process.
@@ -75,7 +98,11 @@ fn put<K: std::hash::Hash + Eq, V>(cache: &RwLock<Epoch<HashMap<K, V>>>, epoch: 
         cache.epoch = epoch;
         cache.known.clear();
     }
-    if cache.epoch == epoch && cache.known.len() < MOST {
+    if cache.known.len() >= MOST {
+        // Most of it is access tokens that ended meanwhile; what is in use comes back with its next request.
+        cache.known.clear();
+    }
+    if cache.epoch == epoch {
         cache.known.insert(key, value);
     }
 }
@@ -142,6 +169,16 @@ pub(super) async fn load_rules(session: &Session, account: AccountId) -> Result<
 pub(super) const TOUCH_EVERY: i64 = 60_000;
 
 impl KnownToken {
+    pub(super) fn sender(&self) -> Sender {
+        let Connection { account, id: connection, .. } = self.connection;
+        Sender { account, connection, bearer: self.bearer, dialect: self.dialect }
+    }
+
+    /// Whether it opens anything at that time.
+    pub(super) fn is_good(&self, now: Timestamp) -> bool {
+        !self.revoked && self.connection.enabled && self.expires_at.is_none_or(|end| now < end)
+    }
+
     /// Whether it is time to write down that the token is in use; true for one caller only.
     pub(super) fn is_due_for_touch(&self, now: Timestamp) -> bool {
         use std::sync::atomic::Ordering::Relaxed;

@@ -1,5 +1,6 @@
 //! Connections: links to identity providers.
 
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::base::{EventId, Slug, Timestamp};
@@ -19,6 +20,8 @@ pub struct ConnectionSettings {
     pub dialect: Option<Dialect>,
     /// The roles that rules may give to its users.
     pub may_grant: Option<Vec<Role>>,
+    /// The networks that its requests may come from; empty: all.
+    pub allow_from: Option<Vec<IpNet>>,
     /// Whether requests are served.
     pub enabled: Option<bool>,
 }
@@ -32,6 +35,9 @@ impl ConnectionSettings {
             roles.sort();
             roles.dedup();
             connection.may_grant = roles;
+        }
+        if let Some(networks) = self.allow_from {
+            connection.allow_from = IpNet::aggregate(&networks).into();
         }
         if let Some(enabled) = self.enabled {
             connection.enabled = enabled;
@@ -53,6 +59,7 @@ impl Core {
             name,
             dialect: Dialect::Auto.to_string(),
             may_grant: vec![Role::Agent, Role::Supervisor],
+            allow_from: [].into(),
             enabled: true,
             created_at: self.ambient.now(),
         };
@@ -156,6 +163,7 @@ fn as_value(connection: &Connection) -> Value {
         "name": connection.name,
         "dialect": connection.dialect,
         "may_grant": connection.may_grant,
+        "allow_from": connection.allow_from,
         "enabled": connection.enabled,
     })
 }

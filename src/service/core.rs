@@ -1,6 +1,7 @@
 //! What every use case needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -8,6 +9,7 @@ use crate::base::{Ambient, Keyring};
 use crate::store::Store;
 
 use super::cache::Caches;
+use super::clients::Grants;
 
 /// What waits to be told that there is work.
 #[derive(Clone, Debug, Default)]
@@ -26,16 +28,42 @@ pub struct Core {
     pub(super) keyring: Arc<Keyring>,
     pub(super) caches: Arc<Caches>,
     pub(super) wake: Wake,
+    /// What OAuth clients did lately.
+    pub(super) grants: Grants,
+    /// How long access tokens of OAuth clients are good.
+    pub(super) access_token_lifetime: Duration,
+    /// Where people and identity providers reach this server, without a slash at its end.
+    public_url: String,
     /// The SCIM base URL as identity providers see it, without a slash at its end.
     pub(super) scim_url: String,
 }
+
+/// How long access tokens are good unless it is configured.
+const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
 impl Core {
     /// Puts it together. `public_url` is where people and identity providers reach this server.
     #[must_use]
     pub fn new(store: Arc<Store>, ambient: Ambient, keyring: Arc<Keyring>, wake: Wake, public_url: &str) -> Self {
-        let scim_url = format!("{}/scim/v2", public_url.trim_end_matches('/'));
-        Self { store, ambient, keyring, caches: Arc::default(), wake, scim_url }
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let scim_url = format!("{public_url}/scim/v2");
+        Self {
+            store,
+            ambient,
+            keyring,
+            caches: Arc::default(),
+            wake,
+            grants: Grants::default(),
+            access_token_lifetime: ACCESS_TOKEN_LIFETIME,
+            public_url,
+            scim_url,
+        }
+    }
+
+    /// With another lifetime of access tokens.
+    #[must_use]
+    pub fn with_access_tokens_for(self, lifetime: Duration) -> Self {
+        Self { access_token_lifetime: lifetime, ..self }
     }
 
     /// The store, for what only reads.
@@ -48,6 +76,12 @@ impl Core {
     #[must_use]
     pub fn ambient(&self) -> &Ambient {
         &self.ambient
+    }
+
+    /// Where OAuth clients get their access tokens.
+    #[must_use]
+    pub fn token_endpoint(&self) -> String {
+        format!("{}/oauth/token", self.public_url)
     }
 
     /// The SCIM base URL.

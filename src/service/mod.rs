@@ -4,7 +4,9 @@
 //! afterwards, and nobody waits for Twilio.
 
 pub mod accounts;
+mod authenticate;
 mod cache;
+pub mod clients;
 pub mod connections;
 mod core;
 mod cursor;
@@ -12,6 +14,7 @@ mod entitle;
 mod error;
 pub mod groups;
 mod members;
+pub mod pushes;
 pub mod recompute;
 mod render;
 pub mod rules;
@@ -20,6 +23,7 @@ pub mod tokens;
 pub mod users;
 
 pub use crate::scim::Versions;
+pub use authenticate::Refused;
 pub use cache::Caller;
 pub use core::{Core, Wake};
 pub use error::ServiceError;

@@ -1,32 +1,55 @@
-//! Bearer tokens: made, listed, revoked, and checked at each request.
+//! Bearer tokens: made, listed, replaced and revoked.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::base::{ConnectionId, SecretToken, TokenId, token_hash};
-use crate::scim::ScimError;
+use crate::base::{ConnectionId, SecretToken, Timestamp, TokenId, UserId, fold};
+use crate::domain::Scope;
 use crate::store::accounts::Account;
 use crate::store::audit::AuditEvent;
 use crate::store::connections::Connection;
-use crate::store::tokens::{self, Token};
+use crate::store::tokens::{self, Expiring, Token};
 
-use super::cache::{Caller, KnownToken};
 use super::core::Core;
 use super::error::ServiceError;
 
 /// What SCIM tokens begin with, so that they are recognised when they leak.
 pub const PREFIX: &str = "rcs_";
 
+/// How long before its end a token is warned about.
+pub const WARNED_BEFORE: Duration = Duration::from_hours(14 * 24);
+
+/// What a token is to be.
+#[derive(Clone, Debug, Default)]
+pub struct NewToken {
+    /// What it is for, in words.
+    pub label: String,
+    /// How long it opens anything; none: until it is revoked.
+    pub lifetime: Option<Duration>,
+    /// What it may do.
+    pub scope: Scope,
+    /// The user that it stands for; then it reads `/Me` and discovery, and nothing else.
+    pub user: Option<UserId>,
+}
+
 impl Core {
-    /// Makes a token for a connection. The secret is shown once, here.
+    /// Makes a token for a connection that may read and write. The secret is shown once, here.
     pub async fn create_token(
         &self,
         connection: &Connection,
         label: &str,
         lifetime: Option<Duration>,
+    ) -> Result<(Token, SecretToken), ServiceError> {
+        let wanted = NewToken { label: label.to_owned(), lifetime, ..NewToken::default() };
+        self.create_token_with(connection, wanted).await
+    }
+
+    /// Makes a token for a connection. The secret is shown once, here.
+    pub async fn create_token_with(
+        &self,
+        connection: &Connection,
+        wanted: NewToken,
     ) -> Result<(Token, SecretToken), ServiceError> {
         let secret = SecretToken::generate(&self.ambient, PREFIX);
         let now = self.ambient.now();
@@ -34,26 +57,18 @@ impl Core {
             id: self.ambient.id(),
             account: connection.account,
             connection: connection.id,
-            label: label.to_owned(),
+            label: wanted.label,
             hint: secret.hint(),
+            // Who stands for one user changes nothing.
+            scope: if wanted.user.is_some() { Scope::Read } else { wanted.scope },
+            user: wanted.user,
+            replaced_by: None,
             created_at: now,
-            expires_at: lifetime.map(|lifetime| now.after(lifetime)),
+            expires_at: wanted.lifetime.map(|lifetime| now.after(lifetime)),
             last_used_at: None,
             revoked_at: None,
         };
-        let event = AuditEvent {
-            id: self.ambient.id(),
-            at: now,
-            account: connection.account,
-            connection: Some(connection.id),
-            actor: "command".to_owned(),
-            request: String::new(),
-            action: "token.create",
-            target_kind: "token",
-            target_id: token.id.to_string(),
-            before: None,
-            after: Some(json!({"label": label, "hint": token.hint, "expires": token.expires_at})),
-        };
+        let event = self.token_event("token.create", &token, None, Some(described(&token)));
         let (made, hash) = (token.clone(), secret.hash());
         self.store
             .configure(move |tx| {
@@ -70,6 +85,87 @@ impl Core {
         Ok((token, secret))
     }
 
+    /// Makes a token like another one, which ends after `overlap` or earlier. Without a lifetime the new one lives as long as
+    /// the old one was to.
+    ///
+    /// # Errors
+    /// When there is no such token, or it has ended or been replaced already.
+    pub async fn rotate_token(
+        &self,
+        account: &Account,
+        id: &str,
+        overlap: Duration,
+        lifetime: Option<Duration>,
+    ) -> Result<(Token, SecretToken), ServiceError> {
+        let old = self.token(account, id).await?;
+        let now = self.ambient.now();
+        if !old.is_good(now) {
+            return Err(ServiceError::Invalid(
+                "the token has ended; make a new one with `rollcall token create`".into(),
+            ));
+        }
+        if let Some(by) = old.replaced_by {
+            return Err(ServiceError::Invalid(format!("the token has been replaced already, by token {by}")));
+        }
+        let secret = SecretToken::generate(&self.ambient, PREFIX);
+        let lifetime = lifetime.or_else(|| old.expires_at.map(|end| end.since(old.created_at)));
+        let new = Token {
+            id: self.ambient.id(),
+            hint: secret.hint(),
+            created_at: now,
+            expires_at: lifetime.map(|lifetime| now.after(lifetime)),
+            last_used_at: None,
+            ..old.clone()
+        };
+        let end = old.expires_at.map_or(now.after(overlap), |end| end.min(now.after(overlap)));
+        let replaced = json!({"expires": end, "replaced_by": new.id});
+        let events = [
+            self.token_event("token.create", &new, None, Some(described(&new))),
+            self.token_event("token.rotate", &old, Some(json!({"expires": old.expires_at})), Some(replaced)),
+        ];
+        let (made, hash) = (new.clone(), secret.hash());
+        self.store
+            .configure(move |tx| {
+                let (made, hash, events, old) = (made.clone(), hash.clone(), events.clone(), old.id);
+                Box::pin(async move {
+                    // Read where nobody else can replace it, so that one token gets one successor.
+                    let still = tokens::by_id(tx, made.account, old).await?;
+                    if !still.is_some_and(|token| token.revoked_at.is_none() && token.replaced_by.is_none()) {
+                        return Err(ServiceError::Invalid("the token was replaced or revoked meanwhile".to_owned()));
+                    }
+                    let mut change = tx.change();
+                    change.insert_token(&made, &hash);
+                    change.replace_token(made.account, old, made.id, end);
+                    for event in &events {
+                        change.audit(event)?;
+                    }
+                    tx.apply(change).await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok((new, secret))
+    }
+
+    /// The id of an active user of a connection by its `userName`, in any case.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn active_user(&self, connection: &Connection, user_name: &str) -> Result<UserId, ServiceError> {
+        let found = tokens::active_user(self.store.read(), connection.account, connection.id, &fold(user_name)).await?;
+        found.ok_or_else(|| ServiceError::Missing {
+            kind: "active user",
+            name: user_name.to_owned(),
+            hint: format!(" among those that connection '{}' provisioned", connection.name),
+        })
+    }
+
+    /// Tokens of all accounts that end within [`WARNED_BEFORE`].
+    pub async fn expiring_tokens(&self) -> Result<Vec<Expiring>, ServiceError> {
+        let now = self.ambient.now();
+        Ok(tokens::expiring(self.store.read(), now, now.after(WARNED_BEFORE)).await?)
+    }
+
     /// The tokens of an account, or of one of its connections.
     pub async fn list_tokens(
         &self,
@@ -81,37 +177,19 @@ impl Core {
 
     /// Revokes a token: it opens nothing from the next request on, in any process. Revoking twice changes nothing.
     pub async fn revoke_token(&self, account: &Account, id: &str) -> Result<Token, ServiceError> {
-        let missing = || ServiceError::Missing {
-            kind: "token",
-            name: id.to_owned(),
-            hint: format!("; see `rollcall token list --account {}`", account.name),
-        };
-        let token_id: TokenId = id.parse().map_err(|_| missing())?;
-        let token = tokens::by_id(self.store.read(), account.id, token_id).await?.ok_or_else(missing)?;
+        let token = self.token(account, id).await?;
         if token.revoked_at.is_some() {
             return Ok(token);
         }
         let now = self.ambient.now();
-        let event = AuditEvent {
-            id: self.ambient.id(),
-            at: now,
-            account: account.id,
-            connection: Some(token.connection),
-            actor: "command".to_owned(),
-            request: String::new(),
-            action: "token.revoke",
-            target_kind: "token",
-            target_id: token.id.to_string(),
-            before: None,
-            after: None,
-        };
-        let account_id = account.id;
+        let event = self.token_event("token.revoke", &token, None, None);
+        let (account, id) = (account.id, token.id);
         self.store
             .configure(move |tx| {
                 let event = event.clone();
                 Box::pin(async move {
                     let mut change = tx.change();
-                    change.revoke_token(account_id, token_id, now);
+                    change.revoke_token(account, id, now);
                     change.audit(&event)?;
                     tx.apply(change).await?;
                     Ok::<_, ServiceError>(())
@@ -121,67 +199,59 @@ impl Core {
         Ok(Token { revoked_at: Some(now), ..token })
     }
 
-    /// Who sends a request, by its `Authorization` header. Okta's header mode sends the token without the word Bearer
-    /// (`fixtures/okta/header-mode.json`).
-    pub async fn authenticate(&self, authorization: Option<&str>, request: Arc<str>) -> Result<Caller, ServiceError> {
-        let header = authorization.map(str::trim).unwrap_or_default();
-        let token = match header.split_once(char::is_whitespace) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            Some(_) => "",
-            None => header,
+    async fn token(&self, account: &Account, id: &str) -> Result<Token, ServiceError> {
+        let missing = || ServiceError::Missing {
+            kind: "token",
+            name: id.to_owned(),
+            hint: format!("; see `rollcall token list --account {}`", account.name),
         };
-        if !token.starts_with(PREFIX) || token.len() > 200 {
-            return Err(unauthorized().into());
-        }
-        let hash = token_hash(token);
-        let epoch = self.store.epoch().await?;
-        let known = match self.caches.token(epoch, &hash) {
-            Some(known) => known,
-            None => self.load_token(epoch, hash).await?,
-        };
-        let now = self.ambient.now();
-        if !known.token.is_good(now) || !known.connection.enabled {
-            return Err(unauthorized().into());
-        }
-        if known.is_due_for_touch(now) {
-            self.touch(known.token.id, now).await;
-        }
-        Ok(Caller {
-            account: known.connection.account,
-            connection: known.connection.id,
-            name: Arc::from(known.connection.name.as_str()),
-            dialect: known.dialect,
-            token: known.token.id,
-            request,
-        })
+        let token: TokenId = id.parse().map_err(|_| missing())?;
+        tokens::by_id(self.store.read(), account.id, token).await?.ok_or_else(missing)
     }
 
-    async fn load_token(&self, epoch: i64, hash: String) -> Result<Arc<KnownToken>, ServiceError> {
-        let (token, connection) = tokens::by_hash(self.store.read(), &hash).await?.ok_or_else(unauthorized)?;
-        let dialect = connection.dialect.parse().map_err(|_| {
-            ServiceError::Store(crate::store::StoreError::Damaged {
-                table: "connection",
-                what: format!("dialect is '{}'", connection.dialect),
-            })
-        })?;
-        let touched = AtomicI64::new(token.last_used_at.map_or(0, crate::base::Timestamp::millis));
-        let known = Arc::new(KnownToken { token, connection, dialect, touched });
-        self.caches.keep_token(epoch, hash, Arc::clone(&known));
-        Ok(known)
-    }
-
-    /// A failure here is logged and costs a date on a page, not the request.
-    async fn touch(&self, token: TokenId, at: crate::base::Timestamp) {
-        let touched = self.store.keep(move |tx| Box::pin(tokens::touch(tx, token, at))).await;
-        if let Err(error) = touched {
-            tracing::warn!(error = %crate::base::Causes(&error), "the last use of a token was not recorded");
+    fn token_event(
+        &self,
+        action: &'static str,
+        token: &Token,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> AuditEvent {
+        AuditEvent {
+            id: self.ambient.id(),
+            at: self.ambient.now(),
+            account: token.account,
+            connection: Some(token.connection),
+            actor: "command".to_owned(),
+            request: String::new(),
+            action,
+            target_kind: "token",
+            target_id: token.id.to_string(),
+            before,
+            after,
         }
     }
 }
 
-/// The same answer for a missing, unknown, expired or revoked token and for a disabled connection: a stranger learns nothing.
-fn unauthorized() -> ScimError {
-    ScimError::unauthorized(
-        "The request needs a valid token of an enabled connection in the Authorization header. Make one with `rollcall token create`, and set it as the identity provider's API token.",
-    )
+impl Token {
+    /// Whether it is good at that time and ends within [`WARNED_BEFORE`].
+    #[must_use]
+    pub fn ends_soon(&self, now: Timestamp) -> bool {
+        self.is_good(now) && self.expires_at.is_some_and(|end| end <= now.after(WARNED_BEFORE))
+    }
+}
+
+/// Says that a token ends soon, and what to do.
+pub fn warn_of_end(token: &Token, connection: &str, account: &str) {
+    let end = token.expires_at.map(|end| end.to_string()).unwrap_or_default();
+    let used = token.last_used_at.map_or_else(|| "never".to_owned(), |time| time.to_string());
+    let hint = if token.replaced_by.is_some() {
+        "it has been replaced: set the new one at the identity provider, if that has not been done".to_owned()
+    } else {
+        format!("replace it with: rollcall token rotate {} --account {account}", token.id)
+    };
+    tracing::warn!(token = %token.id, connection, account, expires = end, last_used = used, "a token expires soon; {hint}");
+}
+
+fn described(token: &Token) -> Value {
+    json!({"label": token.label, "hint": token.hint, "scope": token.scope, "user": token.user, "expires": token.expires_at})
 }

@@ -86,12 +86,31 @@ pub async fn of_target(
     target: &str,
     limit: u64,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let mut sql = Sql::new(
-        "SELECT id, at, actor, action, before, after FROM audit_event WHERE account_id = ? AND target_id = ? ORDER BY seq",
-    )
-    .bind(account.to_string())
-    .bind(target);
+    let mut sql = Sql::new(format!("{SELECT} ORDER BY seq")).bind(account.to_string()).bind(target);
     sql.push_limit(limit);
+    recorded(session, sql).await
+}
+
+/// The events of one thing that a request brought, oldest first, at most `limit`.
+pub async fn of_request(
+    session: &Session,
+    account: AccountId,
+    target: &str,
+    request: &str,
+    limit: u64,
+) -> Result<Vec<Recorded>, StoreError> {
+    let mut sql = Sql::new(format!("{SELECT} AND request_id = ? ORDER BY seq"))
+        .bind(account.to_string())
+        .bind(target)
+        .bind(request);
+    sql.push_limit(limit);
+    recorded(session, sql).await
+}
+
+const SELECT: &str =
+    "SELECT id, at, actor, action, before, after FROM audit_event WHERE account_id = ? AND target_id = ?";
+
+async fn recorded(session: &Session, sql: Sql) -> Result<Vec<Recorded>, StoreError> {
     let rows = session.all(sql).await?;
     rows.iter()
         .map(|row| {

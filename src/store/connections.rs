@@ -1,5 +1,9 @@
 //! Connections to identity providers.
 
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
 use crate::base::{AccountId, ConnectionId, Slug, Timestamp};
 use crate::domain::Role;
 
@@ -22,24 +26,27 @@ pub struct Connection {
     pub dialect: String,
     /// The roles that rules may give to its users.
     pub may_grant: Vec<Role>,
+    /// The networks that its requests may come from; empty: all.
+    pub allow_from: Arc<[IpNet]>,
     /// Whether it is in use; a disabled one refuses every request.
     pub enabled: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, account_id, name, dialect, may_grant, state, created_at";
+const COLUMNS: &str = "id, account_id, name, dialect, may_grant, allow_from, state, created_at";
 
 impl Change {
     /// Makes a connection with its counters. Its name may be taken, so this must be the first part of a change.
     pub fn insert_connection(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.push(
-            Sql::new("INSERT INTO connection (id, account_id, name, dialect, may_grant, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO connection (id, account_id, name, dialect, may_grant, allow_from, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(connection.id.to_string())
                 .bind(connection.account.to_string())
                 .bind(connection.name.as_str())
                 .bind(connection.dialect.as_str())
                 .bind(to_json("connection", &connection.may_grant)?)
+                .bind(to_json("connection", &connection.allow_from)?)
                 .bind(state(connection.enabled))
                 .bind(connection.created_at.millis())
                 .bind(connection.created_at.millis()),
@@ -50,9 +57,10 @@ impl Change {
     /// Changes the settings of a connection.
     pub fn set_connection(&mut self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
         self.push(
-            Sql::new("UPDATE connection SET dialect = ?, may_grant = ?, state = ?, updated_at = ? WHERE account_id = ? AND id = ?")
+            Sql::new("UPDATE connection SET dialect = ?, may_grant = ?, allow_from = ?, state = ?, updated_at = ? WHERE account_id = ? AND id = ?")
                 .bind(connection.dialect.as_str())
                 .bind(to_json("connection", &connection.may_grant)?)
+                .bind(to_json("connection", &connection.allow_from)?)
                 .bind(state(connection.enabled))
                 .bind(at.millis())
                 .bind(connection.account.to_string())
@@ -74,6 +82,12 @@ pub async fn by_name(session: &Session, account: AccountId, name: &Slug) -> Resu
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
+/// A connection of any account.
+pub(super) async fn by_id(session: &Session, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE id = ?")).bind(id.to_string());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
 /// All connections of an account by name.
 pub async fn of_account(session: &Session, account: AccountId) -> Result<Vec<Connection>, StoreError> {
     let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE account_id = ? ORDER BY name"))
@@ -81,13 +95,14 @@ pub async fn of_account(session: &Session, account: AccountId) -> Result<Vec<Con
     session.all(sql).await?.iter().map(read).collect()
 }
 
-pub(super) fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
+fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
     Ok(Connection {
         id: row.parsed("connection", "id")?,
         account: row.parsed("connection", "account_id")?,
         name: row.parsed("connection", "name")?,
         dialect: row.text("dialect")?,
         may_grant: row.json("connection", "may_grant")?,
+        allow_from: row.json("connection", "allow_from")?,
         enabled: row.text("state")? == "enabled",
         created_at: Timestamp::from_millis(row.int("created_at")?),
     })

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod audit;
 mod change;
+pub mod clients;
 pub mod connections;
 mod epoch;
 mod error;
@@ -16,6 +17,7 @@ pub mod memberships;
 mod open;
 pub mod order;
 mod packed;
+pub mod pushes;
 pub mod recomputes;
 mod row;
 pub mod rules;

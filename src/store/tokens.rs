@@ -1,6 +1,7 @@
 //! Bearer tokens of connections.
 
-use crate::base::{AccountId, ConnectionId, Timestamp, TokenId};
+use crate::base::{AccountId, ConnectionId, Timestamp, TokenId, UserId};
+use crate::domain::Scope;
 
 use super::change::Change;
 use super::connections::{self, Connection};
@@ -22,6 +23,12 @@ pub struct Token {
     pub label: String,
     /// Its first characters.
     pub hint: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// The user that it stands for.
+    pub user: Option<UserId>,
+    /// The token that took its place.
+    pub replaced_by: Option<TokenId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; none: never.
@@ -40,21 +47,36 @@ impl Token {
     }
 }
 
-const COLUMNS: &str = "id, account_id, connection_id, label, hint, created_at, expires_at, last_used_at, revoked_at";
+const COLUMNS: &str = "id, account_id, connection_id, label, hint, scope, user_id, replaced_by, created_at, expires_at, last_used_at, revoked_at";
 
 impl Change {
     /// Records a token.
     pub fn insert_token(&mut self, token: &Token, hash: &str) {
         self.push(
-            Sql::new("INSERT INTO scim_token (id, account_id, connection_id, label, hint, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO scim_token (id, account_id, connection_id, label, hint, hash, scope, user_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(token.id.to_string())
                 .bind(token.account.to_string())
                 .bind(token.connection.to_string())
                 .bind(token.label.as_str())
                 .bind(token.hint.as_str())
                 .bind(hash)
+                .bind(token.scope.as_str())
+                .bind(token.user.map(|user| user.to_string()))
                 .bind(token.created_at.millis())
                 .bind(token.expires_at.map(Timestamp::millis)),
+        );
+    }
+
+    /// Lets a token end in favour of another one.
+    pub fn replace_token(&mut self, account: AccountId, token: TokenId, by: TokenId, end: Timestamp) {
+        self.push(
+            Sql::new(
+                "UPDATE scim_token SET replaced_by = ?, expires_at = ? WHERE account_id = ? AND id = ? AND revoked_at IS NULL",
+            )
+            .bind(by.to_string())
+            .bind(end.millis())
+            .bind(account.to_string())
+            .bind(token.to_string()),
         );
     }
 
@@ -69,15 +91,41 @@ impl Change {
     }
 }
 
+/// A token that ends soon, with what it belongs to.
+#[derive(Clone, Debug)]
+pub struct Expiring {
+    /// The token.
+    pub token: Token,
+    /// The name of its connection.
+    pub connection: String,
+    /// The name of its account.
+    pub account: String,
+}
+
+/// Good tokens of enabled connections that end after `now` and not after `until`, the first to end first.
+pub async fn expiring(session: &Session, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring>, StoreError> {
+    let columns: Vec<String> = COLUMNS.split(", ").map(|column| format!("t.{column}")).collect();
+    let sql = Sql::new(format!(
+        "SELECT {}, c.name AS connection_name, a.name AS account_name FROM scim_token t \
+         JOIN connection c ON c.id = t.connection_id JOIN account a ON a.id = t.account_id \
+         WHERE t.expires_at > ? AND t.expires_at <= ? AND t.expires_at IS NOT NULL AND t.revoked_at IS NULL \
+         AND c.state = 'enabled' ORDER BY t.expires_at",
+        columns.join(", ")
+    ))
+    .bind(now.millis())
+    .bind(until.millis());
+    let row = |row: &sea_orm::QueryResult| {
+        Ok(Expiring { token: read(row)?, connection: row.text("connection_name")?, account: row.text("account_name")? })
+    };
+    session.all(sql).await?.iter().map(row).collect()
+}
+
 /// The token with that hash, whatever its state, and its connection.
 pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<(Token, Connection)>, StoreError> {
     let sql = Sql::new(format!("SELECT {COLUMNS} FROM scim_token WHERE hash = ?")).bind(hash);
     let Some(row) = session.one(sql).await? else { return Ok(None) };
     let token = read(&row)?;
-    let sql =
-        Sql::new("SELECT id, account_id, name, dialect, may_grant, state, created_at FROM connection WHERE id = ?")
-            .bind(token.connection.to_string());
-    let connection = session.one(sql).await?.as_ref().map(connections::read).transpose()?;
+    let connection = connections::by_id(session, token.connection).await?;
     Ok(connection.map(|connection| (token, connection)))
 }
 
@@ -103,6 +151,21 @@ pub async fn by_id(session: &Session, account: AccountId, id: TokenId) -> Result
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
+/// The active user of a connection with that `userName`, folded.
+pub async fn active_user(
+    session: &Session,
+    account: AccountId,
+    connection: ConnectionId,
+    user_name_fold: &str,
+) -> Result<Option<UserId>, StoreError> {
+    let sql = Sql::new(
+        "SELECT id FROM \"user\" WHERE account_id = ? AND user_name_fold = ? AND connection_id = ? \
+         AND status <> 'deleted' AND status = 'active'",
+    );
+    let sql = sql.bind(account.to_string()).bind(user_name_fold).bind(connection.to_string());
+    session.one(sql).await?.map(|row| row.parsed("user", "id")).transpose()
+}
+
 /// Notes that a token was used. It ends no epoch: nobody's cache depends on it.
 pub async fn touch(tx: &Tx, token: TokenId, at: Timestamp) -> Result<(), StoreError> {
     tx.run(
@@ -123,6 +186,9 @@ fn read(row: &sea_orm::QueryResult) -> Result<Token, StoreError> {
         connection: row.parsed("scim_token", "connection_id")?,
         label: row.text("label")?,
         hint: row.text("hint")?,
+        scope: row.parsed("scim_token", "scope")?,
+        user: row.parsed_opt("scim_token", "user_id")?,
+        replaced_by: row.parsed_opt("scim_token", "replaced_by")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
         expires_at: time("expires_at")?,
         last_used_at: time("last_used_at")?,

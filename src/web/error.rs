@@ -16,6 +16,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 pub(super) fn scim(error: &ScimError) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, error.to_body().to_string()).into_response();
+    // For the log of pushes.
+    response.extensions_mut().insert(error.clone());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     match status {
@@ -24,6 +26,10 @@ pub(super) fn scim(error: &ScimError) -> Response {
         }
         StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        // The buckets of tokens have something again within a second.
+        StatusCode::TOO_MANY_REQUESTS => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }

@@ -4,6 +4,7 @@
 
 mod error;
 mod normalise;
+mod oauth;
 mod ops;
 mod refusal;
 mod request_id;
@@ -16,6 +17,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderValue, header};
+use ipnet::IpNet;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
@@ -23,6 +25,8 @@ pub use ops::Readiness;
 pub use server::{ServerSettings, serve};
 
 use crate::service::Core;
+use crate::service::pushes::PushLog;
+use scim::Pace;
 
 /// What handlers have at hand.
 #[derive(Clone, Debug)]
@@ -35,6 +39,38 @@ pub struct WebState {
     pub body_limit: usize,
     /// How long a request may take from its first byte to its answer.
     pub request_timeout: std::time::Duration,
+    trusted_proxies: Arc<[IpNet]>,
+    pace: Arc<Pace>,
+    pushes: PushLog,
+}
+
+/// The limits of requests.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest body of a request, in bytes.
+    pub body: usize,
+    /// How long a request may take from its first byte to its answer.
+    pub time: std::time::Duration,
+    /// SCIM requests a second that each token may send; none: no limit.
+    pub rate_per_token: Option<u32>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
+}
+
+impl WebState {
+    /// Puts it together.
+    #[must_use]
+    pub fn new(core: Arc<Core>, readiness: Readiness, limits: &Limits, pushes: PushLog) -> Self {
+        Self {
+            core,
+            readiness,
+            body_limit: limits.body,
+            request_timeout: limits.time,
+            trusted_proxies: Arc::clone(&limits.trusted_proxies),
+            pace: Arc::new(Pace::new(limits.rate_per_token)),
+            pushes,
+        }
+    }
 }
 
 /// The whole site. Paths are brought to one spelling before they are looked up.
@@ -46,6 +82,7 @@ pub fn site(state: WebState) -> Site {
     let router = Router::new()
         .merge(ops::routes())
         .merge(scim::routes(&state))
+        .merge(oauth::routes())
         .fallback(error::no_such_page)
         .layer(axum::middleware::map_response(as_declared))
         .layer(axum::middleware::from_fn_with_state(state.clone(), request_id::trace))

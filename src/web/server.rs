@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 
 use super::Site;
 use super::refusal::Explained;
+use super::scim::Peer;
 
 /// How connections are kept.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +33,9 @@ pub async fn serve(listener: TcpListener, site: Site, settings: ServerSettings, 
     let connections = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file handles, most likely: going on at once would spin.
                     tracing::warn!(error = %crate::base::Causes(&error), "a connection was not accepted");
@@ -47,9 +48,11 @@ pub async fn serve(listener: TcpListener, site: Site, settings: ServerSettings, 
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %crate::base::Causes(&error), "a connection keeps its delay");
         }
-        let service = TowerToHyperService::new(
-            site.clone().map_request(|request: http::Request<Incoming>| request.map(Body::new)),
-        );
+        let service =
+            TowerToHyperService::new(site.clone().map_request(move |mut request: http::Request<Incoming>| {
+                request.extensions_mut().insert(Peer(peer));
+                request.map(Body::new)
+            }));
         let connection = builder.serve_connection(TokioIo::new(Explained::new(stream)), service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {

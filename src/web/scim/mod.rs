@@ -2,12 +2,16 @@
 //!
 //! Nothing here is reached without a token, not even an error about a path that does not exist.
 
+mod admission;
 mod asked;
 mod body;
 mod discovery;
 mod groups;
 mod list;
+mod me;
+mod pace;
 mod query;
+mod record;
 mod rest;
 mod users;
 
@@ -26,6 +30,9 @@ use super::request_id::RequestId;
 use crate::scim::ScimError;
 use crate::scim::messages::MEDIA_TYPE;
 use crate::service::{Caller, ServiceError};
+pub(super) use admission::{Peer, client};
+pub(super) use pace::Pace;
+use record::{Whose, record};
 use rest::Rest;
 
 /// How much is read of a body that nobody wants, as a multiple of the largest one that is allowed.
@@ -41,6 +48,7 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .route(&at("/.search"), post(list::search_all))
         .route(&at("/Users/.search"), post(list::search_users))
         .route(&at("/Groups/.search"), post(list::search_groups))
+        .route(&at("/Me"), get(me::read).fallback(me::refuse))
         .route(&at("/ServiceProviderConfig"), get(discovery::service_provider_config))
         .route(&at("/ResourceTypes"), get(discovery::resource_types))
         .route(&at("/ResourceTypes/{name}"), get(discovery::resource_type))
@@ -51,21 +59,29 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), record))
 }
 
 /// Who asks, and within which time. Every request passes here before its path means anything.
 async fn guard(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let (mut request, rest) = Rest::keep(request);
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId("".into()));
+    let whose = request.extensions().get::<Whose>().cloned().unwrap_or_default();
     let answered = tokio::time::timeout(state.request_timeout, async {
         let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match state.core.authenticate(authorization, id.0.clone()).await {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-                next.run(request).await
+        let caller = match state.core.authenticate(authorization, id.0.clone()).await {
+            Ok(caller) => caller,
+            Err(refused) => {
+                refused.whose.into_iter().for_each(|sender| whose.is(*sender));
+                return error::scim_service(refused.error, &id.0);
             }
-            Err(error) => error::scim_service(error, &id.0),
+        };
+        whose.is(caller.sender());
+        if let Err(refused) = admission::check(&state, &caller, &request) {
+            return error::scim(&refused);
         }
+        request.extensions_mut().insert(caller);
+        next.run(request).await
     });
     let response = answered.await.unwrap_or_else(|_| {
         tracing::error!("a request took too long");

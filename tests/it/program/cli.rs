@@ -16,9 +16,16 @@ const COMMANDS: &[&[&str]] = &[
     &["connection", "list"],
     &["token", "create"],
     &["token", "list"],
+    &["token", "rotate"],
     &["token", "revoke"],
+    &["client", "create"],
+    &["client", "list"],
+    &["client", "revoke"],
     &["rules", "import"],
     &["rules", "list"],
+    &["pushes", "tail"],
+    &["pushes", "show"],
+    &["pushes", "reads"],
     &["check-config"],
     &["stand-in"],
 ];
@@ -37,6 +44,34 @@ fn the_help_of_every_command_has_an_example() {
         assert!(COMMANDS.iter().all(|command| all.contains(command[0])), "{all}");
         assert!(!installation.data().exists(), "asking for help makes nothing");
     });
+}
+
+/// The list says it, and the server when it starts.
+async fn tokens_that_end_soon_are_warned_about(db: Db) {
+    let installation = Installation::new(db).await;
+    installation.ok(&["connection", "add", "okta"]).await;
+    for (days, label) in [("13", "soon"), ("300", "later")] {
+        installation.ok(&["token", "create", "--connection", "okta", "--expires-in", days, "--label", label]).await;
+    }
+    let list = installation.run(&["token", "list"]).await;
+    let shown = String::from_utf8(list.stdout.clone()).unwrap();
+    let row = |label: &str| shown.lines().find(|line| line.ends_with(label)).unwrap().to_owned();
+    assert!(row("soon").contains("expiring") && row("later").contains("valid"), "{shown}");
+    let id = row("soon").split(' ').next().unwrap().to_owned();
+    let warning = stderr(&list);
+    assert!(warning.contains(&format!("rollcall token rotate {id} --account default")), "{warning}");
+    assert_eq!(warning.matches("expires soon").count(), 1, "{warning}");
+
+    let server = installation.serve().await;
+    let warned = server.running.stderr.find("which token ends", |line| {
+        serde_json::from_str::<serde_json::Value>(line).ok().filter(|line| line["token"] == id.as_str())
+    });
+    let warned = warned.await;
+    assert_eq!((warned["connection"].as_str(), warned["level"].as_str()), (Some("okta"), Some("WARN")), "{warned}");
+    let text = server.running.stderr.all().concat();
+    assert_eq!(text.matches("expires soon").count(), 1, "{text}");
+    server.stop().await;
+    installation.remove().await;
 }
 
 async fn a_token_is_all_that_its_command_prints(db: Db) {
@@ -173,6 +208,7 @@ fn what_makes_no_sense_is_refused_with_a_hint() {
 
 on_both_databases!(
     a_token_is_all_that_its_command_prints,
+    tokens_that_end_soon_are_warned_about,
     what_is_added_is_listed,
     rules_are_imported_from_a_file_and_from_a_pipe,
     the_first_commands_may_come_all_at_once,

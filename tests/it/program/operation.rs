@@ -68,6 +68,27 @@ async fn commands_hold_for_the_next_request(db: Db) {
     installation.remove().await;
 }
 
+/// What comes while somebody watches is shown, once, and the watching ends with its process.
+async fn pushes_can_be_watched(db: Db) {
+    let installation = Installation::new(db).await;
+    let server = installation.serve().await;
+    let scim = server.scim(&installation.connect("okta").await);
+    scim.add_user("ana@acme.example").await;
+    let shown = async || installation.ok(&["pushes", "tail"]).await.contains("POST /Users");
+    wait_until(DEADLINE, "the first is logged", shown).await;
+    let watching = installation.start(&["pushes", "tail", "--follow"]);
+    watching.stdout.find("the one before", |line| line.contains("POST /Users").then_some(())).await;
+    for n in 0..20 {
+        scim.add_user(&format!("p{n}@acme.example")).await;
+    }
+    scim.get("/Users/nobody").await.expect_error(404);
+    watching.stdout.find("the last one", |line| line.contains("404").then_some(())).await;
+    assert_eq!(watching.stdout.all().len(), 22, "{:#?}", watching.stdout.all());
+    watching.kill().await;
+    server.stop().await;
+    installation.remove().await;
+}
+
 async fn commands_work_while_the_server_is_busy(db: Db) {
     let installation = Installation::new(db).await;
     let server = installation.serve().await;
@@ -197,6 +218,7 @@ async fn an_address_in_use_is_said_so(db: Db) {
 on_both_databases!(
     readiness_follows_the_database,
     commands_hold_for_the_next_request,
+    pushes_can_be_watched,
     commands_work_while_the_server_is_busy,
     a_request_that_is_open_at_the_end_is_answered,
     what_was_pushed_while_paused_is_done_afterwards,

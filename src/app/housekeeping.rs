@@ -1,0 +1,67 @@
+//! What only time brings about: warnings about tokens that end, and old rows that go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{Causes, Timestamp};
+use crate::service::Core;
+use crate::service::tokens::warn_of_end;
+
+/// How often it is looked at the clock.
+const EVERY: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Runs until it is told to stop.
+pub(super) async fn run(core: Arc<Core>, keep_pushes: Duration, stop: CancellationToken) {
+    let mut daily = Daily::default();
+    loop {
+        if daily.is_due(core.ambient().now()) {
+            warn_of_tokens(&core).await;
+        }
+        if let Err(error) = core.sweep_access_tokens().await {
+            tracing::warn!(error = %Causes(&error), "old access tokens were not deleted");
+        }
+        if let Err(error) = core.sweep_pushes(keep_pushes).await {
+            tracing::warn!(error = %Causes(&error), "old requests were not deleted from the log of pushes");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// At the start, and then once a day.
+#[derive(Debug, Default)]
+struct Daily(Option<Timestamp>);
+
+impl Daily {
+    fn is_due(&mut self, now: Timestamp) -> bool {
+        let due = self.0.is_none_or(|last| now.since(last) >= DAY);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
+async fn warn_of_tokens(core: &Core) {
+    match core.expiring_tokens().await {
+        Ok(tokens) => tokens.iter().for_each(|found| warn_of_end(&found.token, &found.connection, &found.account)),
+        Err(error) => tracing::warn!(error = %Causes(&error), "the tokens could not be read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_warns_at_the_start_and_once_a_day() {
+        let (mut daily, start) = (Daily::default(), Timestamp::from_millis(5));
+        let at = |hours| start.after(Duration::from_hours(hours));
+        let due: Vec<u64> = (0..60).filter(|hours| daily.is_due(at(*hours))).collect();
+        assert_eq!(due, [0, 24, 48]);
+    }
+}

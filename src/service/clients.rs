@@ -1,0 +1,311 @@
+//! OAuth 2.0 clients, and the access tokens that they get for their credentials (RFC 6749 §4.4).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use subtle::ConstantTimeEq as _;
+
+use crate::base::{ClientId, ConnectionId, SecretToken, Timestamp, contains, token_hash};
+use crate::domain::Scope;
+use crate::store::StoreError;
+use crate::store::accounts::Account;
+use crate::store::audit::AuditEvent;
+use crate::store::clients::{self, AccessToken, Client};
+use crate::store::connections::Connection;
+
+use super::core::Core;
+use super::error::ServiceError;
+
+/// What client secrets begin with, so that they are recognised when they leak.
+pub const SECRET_PREFIX: &str = "rcc_";
+/// What access tokens begin with.
+pub const ACCESS_PREFIX: &str = "rca_";
+
+/// How many wrong secrets, and how many tokens, one client may have in a [`WINDOW`].
+const WRONG: u32 = 10;
+const ISSUED: u32 = 60;
+const WINDOW: Duration = Duration::from_mins(1);
+/// Ended access tokens that are deleted in one transaction.
+const SWEPT: u32 = 500;
+/// Stands in for the hash of a client that does not exist: no text has it.
+const NOBODY: &str = "----------------------------------------------------------------";
+
+/// What a client is to be.
+#[derive(Clone, Debug, Default)]
+pub struct NewClient {
+    /// What it is for, in words.
+    pub label: String,
+    /// The most that its access tokens may do.
+    pub scope: Scope,
+}
+
+/// An access token, fresh.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token itself.
+    pub token: SecretToken,
+    /// What it may do.
+    pub scope: Scope,
+    /// How long it is good.
+    pub lifetime: Duration,
+}
+
+/// Why there is no access token.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// There is no such client, its secret is wrong, or it or its connection is out of use.
+    #[error("the client is not known, or its secret is wrong")]
+    InvalidClient,
+    /// Wrong secrets or tokens came too often; the same again after this time.
+    #[error("too many requests for this client")]
+    TooMany(Duration),
+    /// The connection does not take requests from this address.
+    #[error("the connection does not take requests from this address")]
+    Elsewhere,
+    /// The scope is not known, or more than the client has.
+    #[error("the scope is not known, or more than the client has")]
+    InvalidScope,
+    /// We failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl From<StoreError> for GrantError {
+    fn from(error: StoreError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl Core {
+    /// Makes a client for a connection. The secret is shown once, here.
+    pub async fn create_client(
+        &self,
+        connection: &Connection,
+        wanted: NewClient,
+    ) -> Result<(Client, SecretToken), ServiceError> {
+        let secret = SecretToken::generate(&self.ambient, SECRET_PREFIX);
+        let client = Client {
+            id: self.ambient.id(),
+            account: connection.account,
+            connection: connection.id,
+            label: wanted.label,
+            hint: secret.hint(),
+            scope: wanted.scope,
+            created_at: self.ambient.now(),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let event = self.client_event("client.create", &client);
+        let (made, hash) = (client.clone(), secret.hash());
+        self.store
+            .configure(move |tx| {
+                let (made, hash, event) = (made.clone(), hash.clone(), event.clone());
+                Box::pin(async move {
+                    let mut change = tx.change();
+                    change.insert_client(&made, &hash);
+                    change.audit(&event)?;
+                    tx.apply(change).await?;
+                    Ok::<_, ServiceError>(())
+                })
+            })
+            .await?;
+        Ok((client, secret))
+    }
+
+    /// The clients of an account, or of one of its connections.
+    pub async fn list_clients(
+        &self,
+        account: &Account,
+        connection: Option<ConnectionId>,
+    ) -> Result<Vec<Client>, ServiceError> {
+        Ok(clients::list(self.store.read(), account.id, connection).await?)
+    }
+
+    /// Revokes a client: neither it nor an access token of it opens anything from the next request on.
+    pub async fn revoke_client(&self, account: &Account, id: &str) -> Result<Client, ServiceError> {
+        let missing = || ServiceError::Missing {
+            kind: "client",
+            name: id.to_owned(),
+            hint: format!("; see `rollcall client list --account {}`", account.name),
+        };
+        let client: ClientId = id.parse().map_err(|_| missing())?;
+        let client = clients::by_id(self.store.read(), account.id, client).await?.ok_or_else(missing)?;
+        if client.revoked_at.is_some() {
+            return Ok(client);
+        }
+        let (account, id, now) = (account.id, client.id, self.ambient.now());
+        let event = self.client_event("client.revoke", &client);
+        self.store
+            .configure(move |tx| {
+                let event = event.clone();
+                Box::pin(async move {
+                    let mut change = tx.change();
+                    change.revoke_client(account, id, now);
+                    change.audit(&event)?;
+                    tx.apply(change).await?;
+                    Ok::<_, ServiceError>(())
+                })
+            })
+            .await?;
+        Ok(Client { revoked_at: Some(now), ..client })
+    }
+
+    /// An access token for a client's credentials; `wanted` is the scope that it asks for, if it asks for one, and `from` is
+    /// where it asks from.
+    ///
+    /// Wrong secrets are counted for each client and refused faster than they can be tried. The right one is always let in:
+    /// with 256 random bits guessing is no danger, and nobody shall lock a client out who only knows its id.
+    pub async fn grant(
+        &self,
+        client: &str,
+        secret: &str,
+        wanted: Option<&str>,
+        from: Option<IpAddr>,
+    ) -> Result<Issued, GrantError> {
+        let now = self.ambient.now();
+        let found = match client.parse() {
+            Ok(id) => clients::with_secret(self.store.read(), id).await?,
+            Err(_) => None,
+        };
+        // Compared in every case and in constant time, so that how long it takes says nothing.
+        let stored = found.as_ref().map_or(NOBODY, |(_, hash, _)| hash.as_str());
+        let right = bool::from(token_hash(secret).as_bytes().ct_eq(stored.as_bytes()));
+        let (client, _, connection) = found.ok_or(GrantError::InvalidClient)?;
+        if !right {
+            self.grants.wrong.note(client.id, now, WRONG).map_err(GrantError::TooMany)?;
+            return Err(GrantError::InvalidClient);
+        }
+        if client.revoked_at.is_some() || !connection.enabled {
+            return Err(GrantError::InvalidClient);
+        }
+        let allowed = &connection.allow_from;
+        if !allowed.is_empty() && !from.is_some_and(|from| contains(allowed, from)) {
+            return Err(GrantError::Elsewhere);
+        }
+        let scope = scope_of(wanted, client.scope).ok_or(GrantError::InvalidScope)?;
+        self.grants.issued.note(client.id, now, ISSUED).map_err(GrantError::TooMany)?;
+        self.issue(&client, scope, now).await
+    }
+
+    async fn issue(&self, client: &Client, scope: Scope, now: Timestamp) -> Result<Issued, GrantError> {
+        let token = SecretToken::generate(&self.ambient, ACCESS_PREFIX);
+        let lifetime = self.access_token_lifetime;
+        let row = AccessToken { client: client.id, scope, created_at: now, expires_at: now.after(lifetime) };
+        let hash = token.hash();
+        // It ends no epoch: no cache holds what is not there yet.
+        self.store
+            .keep(move |tx| {
+                let (row, hash) = (row.clone(), hash.clone());
+                Box::pin(async move {
+                    let mut change = tx.change();
+                    change.insert_access_token(&row, &hash);
+                    tx.apply(change).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await?;
+        Ok(Issued { token, scope, lifetime })
+    }
+
+    /// Deletes access tokens that have ended, in small transactions; says how many.
+    pub async fn sweep_access_tokens(&self) -> Result<u64, ServiceError> {
+        let (now, mut swept) = (self.ambient.now(), 0);
+        loop {
+            let some: Result<u64, StoreError> =
+                self.store.keep(move |tx| Box::pin(clients::sweep_access_tokens(tx, now, SWEPT))).await;
+            let some = some?;
+            swept += some;
+            if some < u64::from(SWEPT) {
+                return Ok(swept);
+            }
+        }
+    }
+
+    fn client_event(&self, action: &'static str, client: &Client) -> AuditEvent {
+        AuditEvent {
+            id: self.ambient.id(),
+            at: self.ambient.now(),
+            account: client.account,
+            connection: Some(client.connection),
+            actor: "command".to_owned(),
+            request: String::new(),
+            action,
+            target_kind: "client",
+            target_id: client.id.to_string(),
+            before: None,
+            after: Some(json!({"label": client.label, "hint": client.hint, "scope": client.scope})),
+        }
+    }
+}
+
+/// The scope of a token: what is asked for (RFC 6749 §3.3), or all that the client has; none if that is not to be had.
+fn scope_of(wanted: Option<&str>, has: Scope) -> Option<Scope> {
+    let Some(wanted) = wanted else { return Some(has) };
+    let mut greatest = None;
+    for word in wanted.split(' ').filter(|word| !word.is_empty()) {
+        greatest = greatest.max(Some(word.parse::<Scope>().ok()?));
+    }
+    let scope = greatest.unwrap_or(has);
+    has.includes(scope).then_some(scope)
+}
+
+/// What clients did lately.
+#[derive(Debug, Default)]
+pub(super) struct Grants {
+    wrong: Tally,
+    issued: Tally,
+}
+
+/// Counts for each client, of those that exist, within a window that begins with the first.
+#[derive(Debug, Default)]
+struct Tally(Mutex<HashMap<ClientId, (u32, Timestamp)>>);
+
+impl Tally {
+    /// Counts one more; `Err` with the time until the window ends if that is more than `most`.
+    fn note(&self, client: ClientId, now: Timestamp, most: u32) -> Result<(), Duration> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.retain(|_, (_, since)| now.since(*since) < WINDOW);
+        let (count, since) = counts.entry(client).or_insert((0, now));
+        *count = count.saturating_add(1);
+        if *count > most { Err(WINDOW.saturating_sub(now.since(*since))) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_never_more_than_the_client_has() {
+        use Scope::{Read, Write};
+        for (wanted, has, scope) in [
+            (None, Read, Some(Read)),
+            (None, Write, Some(Write)),
+            (Some("read"), Write, Some(Read)),
+            (Some("read write"), Write, Some(Write)),
+            (Some("write"), Read, None),
+            (Some("read write"), Read, None),
+            (Some(" "), Read, Some(Read)),
+            (Some("admin"), Write, None),
+            (Some("read admin"), Write, None),
+            (Some("READ"), Write, None),
+        ] {
+            assert_eq!(scope_of(wanted, has), scope, "{wanted:?} of {has}");
+        }
+    }
+
+    #[test]
+    fn s42_what_one_client_does_wrong_counts_for_it_alone() {
+        let (tally, one, two) =
+            (Tally::default(), ClientId::from(uuid::Uuid::nil()), ClientId::from(uuid::Uuid::max()));
+        let start = Timestamp::from_millis(1_000);
+        let at = |seconds| start.after(Duration::from_secs(seconds));
+        assert!((0..3).all(|second| tally.note(one, at(second), 3).is_ok()));
+        assert_eq!(tally.note(one, at(20), 3), Err(Duration::from_secs(40)));
+        assert_eq!(tally.note(two, at(20), 3), Ok(()));
+        assert_eq!(tally.note(one, at(60), 3), Ok(()), "the next window");
+    }
+}
