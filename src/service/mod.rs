@@ -4,6 +4,7 @@
 //! afterwards, and nobody waits for Twilio.
 
 pub mod accounts;
+pub mod bulk;
 mod cache;
 pub mod connections;
 mod core;
