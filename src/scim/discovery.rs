@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::bulk::MAX_OPERATIONS;
 use super::messages::list_response;
 use super::schema::{Attribute, AttributeType, ResourceKind, ResourceSchema, Schema, schema_of};
 
@@ -19,13 +20,14 @@ pub const CURSOR_TIMEOUT: Duration = Duration::from_hours(1);
 
 const KINDS: [ResourceKind; 2] = [ResourceKind::User, ResourceKind::Group];
 
-/// `/ServiceProviderConfig` (RFC 7643 §5, RFC 9865 §4). `base_url` ends without a slash (`https://host/scim/v2`).
+/// `/ServiceProviderConfig` (RFC 7643 §5, RFC 9865 §4). `base_url` ends without a slash (`https://host/scim/v2`);
+/// `max_payload` is the largest body of a request, in bytes.
 #[must_use]
-pub fn service_provider_config(base_url: &str) -> Value {
+pub fn service_provider_config(base_url: &str, max_payload: usize) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": { "supported": true },
-        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "bulk": { "supported": true, "maxOperations": MAX_OPERATIONS, "maxPayloadSize": max_payload },
         "filter": { "supported": true, "maxResults": MAX_RESULTS },
         "changePassword": { "supported": false },
         "sort": { "supported": true },
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn nothing_is_null() {
-        for answer in [service_provider_config(BASE), schemas(BASE), resource_types(BASE)] {
+        for answer in [service_provider_config(BASE, 1), schemas(BASE), resource_types(BASE)] {
             assert!(!has_null(&answer), "{answer}");
         }
     }
@@ -185,11 +187,10 @@ mod tests {
 
     #[test]
     fn the_configuration_claims_only_what_is_done() {
-        let config = service_provider_config(BASE);
+        let config = service_provider_config(BASE, 8 << 20);
         assert_eq!(config["patch"]["supported"], json!(true));
-        for absent in ["bulk", "changePassword"] {
-            assert_eq!(config[absent]["supported"], json!(false), "{absent}");
-        }
+        assert_eq!(config["changePassword"]["supported"], json!(false));
+        assert_eq!(config["bulk"], json!({"supported": true, "maxOperations": 1000, "maxPayloadSize": 8 << 20}));
         assert_eq!(config["pagination"]["defaultPaginationMethod"], json!("index"));
         assert_eq!(config["pagination"]["maxPageSize"], config["filter"]["maxResults"]);
     }

@@ -107,6 +107,8 @@ impl ScimError {
         invalid_count = 400, Some(ScimType::InvalidCount);
         /// 409: another resource has the value already.
         uniqueness = 409, Some(ScimType::Uniqueness);
+        /// 409: what the request builds on is not there.
+        conflict = 409, None;
         /// 401: no bearer token, or not a valid one.
         unauthorized = 401, None;
         /// 403: the token may not do this.

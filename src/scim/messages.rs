@@ -12,6 +12,10 @@ pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 pub const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// A search by POST (RFC 7644 §3.4.3).
 pub const SEARCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+/// A bulk request (RFC 7644 §3.7).
+pub const BULK_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+/// The answer to a bulk request (RFC 7644 §3.7.3).
+pub const BULK_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 
 /// The media type of every SCIM body (RFC 7644 §8.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";

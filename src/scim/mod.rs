@@ -4,6 +4,7 @@
 //! `patch`, selected by `filter`, cut down by [`projection`] and framed by [`messages`]. What identity providers need
 //! beyond the RFC is listed in one place, [`Dialect`].
 
+pub mod bulk;
 pub mod dialect;
 pub mod discovery;
 pub mod document;

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod authenticate;
+pub mod bulk;
 mod cache;
 pub mod clients;
 pub mod connections;

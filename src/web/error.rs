@@ -36,10 +36,15 @@ pub(super) fn scim(error: &ScimError) -> Response {
     response
 }
 
-/// What a failed use case is on a SCIM path. What the caller cannot mend is logged here, once, and answered with a
-/// reference only.
+/// What a failed use case is on a SCIM path.
 pub(super) fn scim_service(error: ServiceError, request: &str) -> Response {
-    let answer = match error {
+    scim(&explained(error, request))
+}
+
+/// What a caller is told of a failed use case. What the caller cannot mend is logged here, once, and answered with a
+/// reference only.
+pub(super) fn explained(error: ServiceError, request: &str) -> ScimError {
+    match error {
         ServiceError::Scim(error) => error,
         ServiceError::Missing { .. } => ScimError::not_found(error.to_string()),
         ServiceError::Invalid(_) => ScimError::invalid_value(error.to_string()),
@@ -52,8 +57,7 @@ pub(super) fn scim_service(error: ServiceError, request: &str) -> Response {
             tracing::error!(error = %Causes(&error), "a request failed for a reason of ours");
             ScimError::internal(request)
         }
-    };
-    scim(&answer)
+    }
 }
 
 /// RFC 9457 for everything that is not SCIM.

@@ -13,7 +13,7 @@ use crate::scim::{ScimError, discovery};
 
 pub(super) async fn service_provider_config(asked: Asked) -> Answer {
     refuse_filter(&asked)?;
-    Ok(shown(&discovery::service_provider_config(asked.core().scim_url())))
+    Ok(shown(&discovery::service_provider_config(asked.core().scim_url(), asked.state.body_limit)))
 }
 
 pub(super) async fn resource_types(asked: Asked) -> Answer {

@@ -5,6 +5,7 @@
 mod admission;
 mod asked;
 mod body;
+mod bulk;
 mod discovery;
 mod groups;
 mod list;
@@ -45,6 +46,7 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .route(&at("/Users/{id}"), get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
         .route(&at("/Groups"), get(list::groups).post(groups::create))
         .route(&at("/Groups/{id}"), get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        .route(&at("/Bulk"), post(bulk::bulk))
         .route(&at("/.search"), post(list::search_all))
         .route(&at("/Users/.search"), post(list::search_users))
         .route(&at("/Groups/.search"), post(list::search_groups))
@@ -93,7 +95,7 @@ async fn guard(State(state): State<WebState>, request: Request, next: Next) -> R
 
 async fn no_such_endpoint() -> Response {
     error::scim(&ScimError::not_found(
-        "There is no such SCIM endpoint. The base URL ends in /scim/v2, and has /Users, /Groups, /ServiceProviderConfig, /ResourceTypes and /Schemas below it.",
+        "There is no such SCIM endpoint. The base URL ends in /scim/v2, and has /Users, /Groups, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas below it.",
     ))
 }
 

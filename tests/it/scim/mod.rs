@@ -1,5 +1,6 @@
 //! The SCIM endpoints, over the wire.
 
+mod bulk;
 mod concurrency;
 mod conditional;
 mod cursors;

@@ -118,9 +118,16 @@ async fn sorted_pages_are_read_from_an_index(db: Db) {
             "user_external_id",
         ),
         ("u.updated_at >= 5 AND (u.updated_at > 5 OR u.id > 'a') ORDER BY u.updated_at, u.id", "user_updated"),
+        (
+            "u.account_id = 'a' AND u.user_name_fold >= 'a' AND (u.user_name_fold > 'a' OR u.id > 'a') \
+             ORDER BY u.user_name_fold, u.id",
+            "user_name_unique",
+        ),
     ] {
+        // Names are unique in the account, and SQLite would rather walk an index that begins with the connection.
+        let plus = if db == Db::Sqlite && index == "user_name_unique" { "+" } else { "" };
         let query = format!(
-            "SELECT u.id FROM \"user\" u WHERE u.status <> 'deleted' AND u.connection_id = 'c' AND {order} LIMIT 10"
+            "SELECT u.id FROM \"user\" u WHERE u.status <> 'deleted' AND {plus}u.connection_id = 'c' AND {order} LIMIT 10"
         );
         if db == Db::Postgres && order.contains("IS NULL") {
             // It knows how many lack a value, and takes the order of ids where that is most people.
