@@ -88,7 +88,8 @@ pub(super) async fn replace(
     Ok(shown(StatusCode::OK, &state, group, projection))
 }
 
-/// Answers 204: Microsoft advises against returning member lists, and others read what they want to compare.
+/// Answers 204 except in the strict dialect: Microsoft advises against returning member lists, and others read what they
+/// want to compare.
 pub(super) async fn patch(
     State(state): State<WebState>,
     Extension(caller): Extension<Caller>,
@@ -103,7 +104,7 @@ pub(super) async fn patch(
     let body = read_body(&headers, body, state.body_limit).await.caused_by(&caller)?;
     let operations = read_patch(body, caller.dialect).caused_by(&caller)?;
     let group = state.core.patch_group(&caller, &id, operations, wanted, &projection).await.caused_by(&caller)?;
-    if query.chooses_attributes() {
+    if query.chooses_attributes() || !caller.dialect.group_patch_without_body() {
         return Ok(shown(StatusCode::OK, &state, group, projection));
     }
     let mut response = no_content();

@@ -1,6 +1,5 @@
 //! A server as operators meet it: health, commands beside it, an orderly end.
 
-
 use http::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod conditional;
+mod dialects;
 mod filters;
 mod fixtures;
 mod groups;
