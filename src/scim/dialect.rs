@@ -147,6 +147,20 @@ impl Dialect {
         self.lenient()
     }
 
+    /// A filter that is nothing but `userName eq` and an address may lack the quotes around the address.
+    /// One version of authentik: `fixtures/authentik/match-user-without-quotes.json`.
+    #[must_use]
+    pub const fn unquoted_user_name(self) -> bool {
+        self.lenient()
+    }
+
+    /// In a filter, `email` means `emails.value`. PingOne's example of a filter expression:
+    /// `fixtures/ping/match-email-short.json`.
+    #[must_use]
+    pub const fn email_for_emails(self) -> bool {
+        self.lenient()
+    }
+
     /// The elements of a complex multi-valued attribute may be plain strings that stand for their `value`. No provider is
     /// known to send this by itself; bodies of `OneLogin` are templates that administrators write by hand.
     #[must_use]

@@ -359,7 +359,7 @@ impl super::core::Parts {
 /// Reads and binds a filter.
 pub(super) fn bind(kind: ResourceKind, filter: Option<&str>, caller: &Caller) -> Result<Option<Bound>, ScimError> {
     let Some(text) = filter else { return Ok(None) };
-    let filter = Filter::parse(text, &Limits::default())?;
+    let filter = Filter::parse_as(text, &Limits::default(), caller.dialect)?;
     Ok(Some(filter.bind(schema_of(kind), caller.dialect)?))
 }
 
