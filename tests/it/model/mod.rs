@@ -23,7 +23,7 @@ use crate::support::{Db, TestApp, number, on_both_databases};
 use run::Run;
 
 /// Sequences of an ordinary run of the tests.
-const SEQUENCES: u64 = 120;
+const SEQUENCES: u64 = 80;
 /// Sequences under way at the same time.
 const TOGETHER: usize = 12;
 
