@@ -2,6 +2,7 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools="$top/target/tools"
+suites="$top/target/suites"
 # The venv comes last: it holds tools for when the machine has none.
 export PATH="$PATH:$HOME/.cargo/bin:$tools/bin"
 
@@ -20,6 +21,10 @@ step() {
 }
 
 has() { command -v "$1" >/dev/null 2>&1; }
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
 
 # The folder with initdb and postgres, newest version first; empty when there is none.
 postgres_bin() {

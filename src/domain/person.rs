@@ -19,10 +19,10 @@ impl<'a> Person<'a> {
         self.0.get("userName").and_then(Value::as_str)
     }
 
-    /// `active`; a user without the attribute is active.
+    /// `active`; a user without the attribute, which a client can only have removed, is not.
     #[must_use]
     pub fn active(self) -> bool {
-        self.0.get("active").and_then(Value::as_bool).unwrap_or(true)
+        self.0.get("active").and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// The given name.
@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn who_is_not_said_to_be_inactive_is_active() {
-        assert!(Person::new(&map(json!({}))).active());
+        assert!(!Person::new(&map(json!({}))).active());
+        assert!(Person::new(&map(json!({"active": true}))).active());
         assert!(!Person::new(&map(json!({"active": false}))).active());
         assert_eq!(Person::new(&map(json!({"userName": " Ana "}))).user_name(), Some(" Ana "));
     }

@@ -140,6 +140,27 @@ impl Dialect {
         self.lenient()
     }
 
+    /// PATCH of a group is answered 204 without the group, which RFC 7644 §3.5.2 allows: Microsoft advises against
+    /// returning member lists, and a group of thousands changes once a person. Entra ID: `fixtures/entra/member-add.json`.
+    #[must_use]
+    pub const fn group_patch_without_body(self) -> bool {
+        self.lenient()
+    }
+
+    /// A filter that is nothing but `userName eq` and an address may lack the quotes around the address.
+    /// One version of authentik: `fixtures/authentik/match-user-without-quotes.json`.
+    #[must_use]
+    pub const fn unquoted_user_name(self) -> bool {
+        self.lenient()
+    }
+
+    /// In a filter, `email` means `emails.value`. PingOne's example of a filter expression:
+    /// `fixtures/ping/match-email-short.json`.
+    #[must_use]
+    pub const fn email_for_emails(self) -> bool {
+        self.lenient()
+    }
+
     /// The elements of a complex multi-valued attribute may be plain strings that stand for their `value`. No provider is
     /// known to send this by itself; bodies of `OneLogin` are templates that administrators write by hand.
     #[must_use]

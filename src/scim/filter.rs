@@ -22,6 +22,7 @@ pub(super) use scan::Scanner;
 
 use serde_json::Number;
 
+use super::dialect::Dialect;
 use super::error::ScimError;
 use super::schema::AttrName;
 
@@ -160,6 +161,18 @@ impl Filter {
     /// with more terms than `limits` allow.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, ScimError> {
         parse::parse(text, limits)
+    }
+
+    /// Reads a filter as a connection's dialect does: as [`Filter::parse`], and where that is allowed a filter that is
+    /// nothing but `userName eq` and an address without quotes.
+    ///
+    /// # Errors
+    /// As [`Filter::parse`].
+    pub fn parse_as(text: &str, limits: &Limits, dialect: Dialect) -> Result<Self, ScimError> {
+        parse::parse(text, limits).or_else(|error| match parse::unquoted_user_name(text) {
+            Some(quoted) if dialect.unquoted_user_name() => parse::parse(&quoted, limits),
+            _ => Err(error),
+        })
     }
 
     /// The node at the top.

@@ -292,7 +292,7 @@ impl Core {
 /// Binds filter and order to each type.
 fn parts<'p>(caller: &Caller, projections: &'p [Projection], search: &Search<'_>) -> Result<Vec<Part<'p>>, ScimError> {
     let schemas: Vec<_> = projections.iter().map(|projection| schema_of(projection.kind())).collect();
-    let filter = search.filter.map(|text| Filter::parse(text, &Limits::default())).transpose()?;
+    let filter = search.filter.map(|text| Filter::parse_as(text, &Limits::default(), caller.dialect)).transpose()?;
     let sorts = match search.sort_by {
         Some(sort_by) => Sort::parse(&schemas, sort_by, search.sort_order, caller.dialect)?,
         None => Vec::new(),

@@ -6,6 +6,8 @@ mod architecture;
 mod conformance;
 mod demo;
 mod docs;
+mod fuzz;
+mod model;
 mod pipeline;
 mod program;
 mod scim;

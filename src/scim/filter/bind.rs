@@ -273,7 +273,7 @@ impl Binder<'_> {
 
     fn attribute(&self, name: &AttrName, element_of: Option<AttrRef>) -> Result<AttrRef, ScimError> {
         let found = match element_of {
-            None => self.schema.resolve_attribute(name, self.dialect),
+            None => self.schema.resolve_attribute(name, self.dialect).or_else(|| self.email_for_emails(name)),
             Some(parent) => sub_attribute(parent, name),
         };
         let target = found.ok_or_else(|| unusable(name, "is not an attribute that can be filtered by"))?;
@@ -282,6 +282,17 @@ impl Binder<'_> {
             return Err(unusable(name, "cannot be used in a filter"));
         }
         Ok(target)
+    }
+
+    /// The address, where the filter calls it `email`.
+    fn email_for_emails(&self, name: &AttrName) -> Option<AttrRef> {
+        let short = name.urn.is_none() && name.sub.is_none() && name.name.eq_ignore_ascii_case("email");
+        let emails = AttrName::short("emails", Some("value"));
+        if short && self.dialect.email_for_emails() {
+            self.schema.resolve_attribute(&emails, self.dialect)
+        } else {
+            None
+        }
     }
 
     fn push(&mut self, node: BoundNode) -> NodeId {

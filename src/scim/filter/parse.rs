@@ -19,6 +19,18 @@ pub(super) fn parse(text: &str, limits: &Limits) -> Result<Filter, ScimError> {
     Parser::new(&mut scanner, limits, Open::Text).run()
 }
 
+/// The text with the quotes that it lacks, if it is nothing but a look-up of one address. Anything else could have another
+/// meaning, and stays refused.
+pub(super) fn unquoted_user_name(text: &str) -> Option<String> {
+    let mut words = text.split_ascii_whitespace();
+    let (attr, op, name) = (words.next()?, words.next()?, words.next()?);
+    let (local, domain) = name.split_once('@')?;
+    let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || ".-_+".contains(c));
+    let plain = plain(local) && plain(domain);
+    let found = attr.eq_ignore_ascii_case("userName") && op.eq_ignore_ascii_case("eq") && plain;
+    (found && words.next().is_none()).then(|| format!("userName eq \"{name}\""))
+}
+
 /// Reads the filter between the brackets of a path: `scanner` stands behind `[` and is left behind `]`.
 pub(in crate::scim) fn parse_bracketed(scanner: &mut Scanner<'_>, limits: &Limits) -> Result<Filter, ScimError> {
     Parser::new(scanner, limits, Open::Path).run()

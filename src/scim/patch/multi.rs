@@ -77,6 +77,9 @@ impl List<'_> {
             return Ok(());
         };
         let new = Value::Object(Parts::from_iter([(sub.name.to_owned(), new)]));
+        // As an element, so that a role packed into its own value is unpacked here too
+        // (`fixtures/entra/role-single-packed.json`).
+        let Some(new) = coerce_element(self.target.attr, new, self.dialect)? else { return Ok(()) };
         self.overlay_selected(&selected, &new)
     }
 

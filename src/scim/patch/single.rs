@@ -26,6 +26,11 @@ pub(super) fn change(
     }
     match change {
         Change::Remove(_) => clear(attr),
+        // RFC 7643 §2.5 takes null for a removal. As the new value of this one attribute it is more likely a mapping that
+        // found nothing, which must be seen, not guessed about.
+        Change::Add(Value::Null) | Change::Replace(Value::Null) if attr.name == "active" => {
+            Err(ScimError::invalid_value("\"active\" must be true or false."))
+        }
         Change::Add(value) | Change::Replace(value) => match as_object(attr, value, dialect) {
             Some(parts) => merge(attr, current, parts, change, dialect),
             None => match coerce(attr, value.clone(), dialect)? {
@@ -41,14 +46,10 @@ pub(super) fn no_target(attr: &Attribute) -> ScimError {
     ScimError::no_target(format!("No value of \"{}\" satisfies the filter of the path.", attr.name))
 }
 
-/// The attribute without a value.
+/// The attribute without a value (RFC 7644 §3.5.2.2: "unassigned"). A user without `active` is not active.
 fn clear(attr: &Attribute) -> Result<Option<Value>, ScimError> {
     if attr.required {
         return Err(ScimError::mutability(format!("\"{}\" is required and cannot be removed.", attr.name)));
-    }
-    // Whether somebody may work must be said, never guessed from its absence.
-    if attr.name == "active" {
-        return Err(ScimError::invalid_value("\"active\" must be true or false."));
     }
     Ok(None)
 }

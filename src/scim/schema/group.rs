@@ -10,7 +10,8 @@ pub(super) fn schema() -> Schema {
         Attribute::string("type", "Whether the member is a user or a group.")
             .suggests(&["User", "Group"])
             .mutability(Mutability::Immutable),
-        Attribute::string("display", "The name of the member, for people.").mutability(Mutability::Immutable),
+        // RFC 7643 §2.4 would have it immutable; it is the present name of the member, whatever was sent with the member.
+        Attribute::string("display", "The name of the member, for people.").read_only(),
     ];
     Schema {
         id: GROUP_URN,

@@ -40,13 +40,14 @@ pub(super) async fn replace(asked: Asked, Path(id): Path<String>, body: Body) ->
     Ok(shown(StatusCode::OK, &asked.state, asked.result(group)?, projection))
 }
 
-/// Answers 204: Microsoft advises against returning member lists, and others read what they want to compare.
+/// Answers 204 except in the strict dialect: Microsoft advises against returning member lists, and others read what they
+/// want to compare.
 pub(super) async fn patch(asked: Asked, Path(id): Path<String>, body: Body) -> Answer {
     let (projection, wanted) = (asked.projection(KIND)?, asked.if_match()?);
     let operations = asked.operations(body).await?;
     let group = asked.core().patch_group(&asked.caller, &id, operations, wanted, &projection).await;
     let group = asked.result(group)?;
-    if asked.query.chooses_attributes() {
+    if asked.query.chooses_attributes() || !asked.caller.dialect.group_patch_without_body() {
         return Ok(shown(StatusCode::OK, &asked.state, group, projection));
     }
     let mut response = no_content();

@@ -4,6 +4,7 @@ mod bulk;
 mod concurrency;
 mod conditional;
 mod cursors;
+mod dialects;
 mod filters;
 mod fixtures;
 mod groups;

@@ -188,6 +188,13 @@ impl Draft {
         self
     }
 
+    /// Sets a header to any bytes that a header can have.
+    #[must_use]
+    pub fn header_value(mut self, name: &'static str, value: http::HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();

@@ -18,11 +18,13 @@ mod client;
 mod clock;
 mod database;
 pub mod process;
+mod random;
 mod wait;
 
 pub use app::{TestApp, slug};
 pub use client::{Answer, ENTERPRISE, ERROR, GROUP, Scim, USER, encoded, ids};
 pub use database::{Db, Sql, TestDatabase};
+pub use random::Random;
 pub use wait::wait_until;
 
 /// Makes two tests of each function: one on SQLite and one on PostgreSQL.
@@ -42,6 +44,18 @@ macro_rules! on_both_databases {
     )+};
 }
 pub(crate) use on_both_databases;
+
+/// A number from the environment, for tests that can do more of the same.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much a test does, and from which seed, is for whoever runs it to say"
+)]
+pub fn number(name: &str, usual: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|error| panic!("{name}: {error}")),
+        Err(_) => usual,
+    }
+}
 
 /// Runs a test to its end. Warnings of the server are printed, and shown with a test that fails.
 pub fn run(test: impl Future<Output = ()>) {

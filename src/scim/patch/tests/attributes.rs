@@ -19,7 +19,8 @@ fn active_in_every_shape_that_identity_providers_send() {
             "{value}"
         );
     }
-    assert_eq!(refused(&json!([{ "op": "remove", "path": "active" }])), ScimType::InvalidValue);
+    // RFC 7644 §3.5.2.2: what is removed is unassigned, and who is not said to be active is not.
+    assert_eq!(patched(&json!([{ "op": "remove", "path": "active" }])).get("active"), None);
     assert!(
         run(
             ResourceKind::User,
