@@ -140,7 +140,10 @@ impl TailArgs {
         for logged in &latest[surplus..] {
             self.show(logged, &connections)?;
         }
-        while self.follow {
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
             tokio::time::sleep(EVERY).await;
             for logged in core.pushes_after(&connections, last - BACK, self.failed).await? {
                 if seen.insert(logged.seq) {
@@ -150,7 +153,6 @@ impl TailArgs {
             }
             seen = seen.split_off(&(last - BACK));
         }
-        Ok(())
     }
 
     fn show(&self, logged: &Logged, connections: &[Connection]) -> std::io::Result<()> {

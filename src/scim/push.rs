@@ -47,11 +47,11 @@ pub struct Kept {
 
 /// Reads the body of a request for the log; none if it is no JSON, since then nothing can be taken out of it.
 ///
-/// `kind` is the type of the endpoint, and `patch` whether the request changes parts only.
+/// `kind` is the type of the endpoint, and `partial` whether the request changes parts only.
 #[must_use]
-pub fn keep(body: &[u8], kind: Option<ResourceKind>, patch: bool, dialect: Dialect) -> Option<Kept> {
+pub fn keep(body: &[u8], kind: Option<ResourceKind>, partial: bool, dialect: Dialect) -> Option<Kept> {
     let mut body = json::parse(body).ok()?;
-    let ignored = kind.map(|kind| ignored(kind, patch, &body, dialect)).unwrap_or_default();
+    let ignored = kind.map(|kind| ignored(kind, partial, &body, dialect)).unwrap_or_default();
     let mut members = BTreeSet::new();
     if kind == Some(ResourceKind::Group) {
         collect_ids(&body, &mut members);
@@ -135,8 +135,8 @@ fn collect_ids(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 /// The names in a body that are not stored here. What cannot be read has its error in the answer.
-fn ignored(kind: ResourceKind, patch: bool, body: &Value, dialect: Dialect) -> Vec<String> {
-    let mut names = if patch {
+fn ignored(kind: ResourceKind, partial: bool, body: &Value, dialect: Dialect) -> Vec<String> {
+    let mut names = if partial {
         let operations = read_patch(body.clone(), dialect).unwrap_or_default();
         let mut names = Vec::new();
         for operation in operations.iter().filter(|operation| operation.kind != OpKind::Remove) {

@@ -249,7 +249,7 @@ pub fn warn_of_end(token: &Token, connection: &str, account: &str) {
     } else {
         format!("replace it with: rollcall token rotate {} --account {account}", token.id)
     };
-    tracing::warn!(token = %token.id, connection, account, expires = end, last_used = used, "a token expires soon; {hint}");
+    tracing::warn!(token = %token.id, connection, account, expires = end, last_used = used, hint, "a token expires soon");
 }
 
 fn described(token: &Token) -> Value {
