@@ -41,7 +41,7 @@ impl Member {
 
 /// Which of these ids are users or groups of the connection (deleted users are not).
 pub async fn known(session: &Session, connection: ConnectionId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
-    let list = is_any(session, "id");
+    let list = is_any(session, "id", ids.len());
     let sql = Sql::new(format!(
         "SELECT 'User' AS kind, id FROM \"user\" WHERE connection_id = ? AND status <> 'deleted' AND {list} \
          UNION ALL SELECT 'Group', id FROM \"group\" WHERE connection_id = ? AND {list}"
@@ -65,7 +65,7 @@ pub async fn add(
 ) -> Result<Vec<Member>, StoreError> {
     // Whoever is deleted at this moment is waited for, and then not found below.
     super::users::lock(tx, ids).await?;
-    let (list, ids) = (is_any(tx, "id"), to_json("membership", ids)?);
+    let (list, ids) = (is_any(tx, "id", ids.len()), to_json("membership", ids)?);
     if tx.is_postgres() {
         let sql = format!("SELECT id FROM \"group\" WHERE {list} ORDER BY id FOR SHARE");
         tx.all(Sql::new(sql).bind(ids.as_str())).await?;
@@ -91,7 +91,7 @@ pub async fn add(
 pub async fn remove(tx: &Tx, group: GroupId, ids: &[String]) -> Result<Vec<Member>, StoreError> {
     let sql = Sql::new(format!(
         "DELETE FROM membership WHERE group_id = ? AND {} RETURNING member_kind, member_id",
-        is_any(tx, "member_id")
+        is_any(tx, "member_id", ids.len())
     ))
     .bind(group.to_string())
     .bind(to_json("membership", ids)?);
@@ -148,7 +148,7 @@ pub async fn users_below(
     limit: u64,
 ) -> Result<Vec<UserId>, StoreError> {
     let ids: Vec<String> = groups.iter().map(ToString::to_string).collect();
-    let seed = format!("SELECT id, 0 FROM \"group\" WHERE account_id = ? AND {}", is_any(session, "id"));
+    let seed = format!("SELECT id, 0 FROM \"group\" WHERE account_id = ? AND {}", is_any(session, "id", ids.len()));
     let mut sql = Sql::new(format!(
         "WITH RECURSIVE {} SELECT DISTINCT m.member_id FROM down ",
         down(session.is_postgres(), &seed)
@@ -222,16 +222,20 @@ fn int_of_any_width(row: &sea_orm::QueryResult, column: &str) -> Result<i64, Sto
     }
 }
 
-/// Whether a column has one of the texts of a bound JSON array.
+/// Whether a column has one of the texts of a bound JSON array of that many.
 ///
-/// An array on PostgreSQL and not a subquery: that would be joined, and whether by an index is a matter of statistics.
-pub(super) fn is_any(session: &Session, column: &str) -> String {
-    if session.is_postgres() {
-        format!("{column} = ANY(ARRAY({TEXTS}))")
-    } else {
-        format!("{column} IN (SELECT value FROM json_each(?))")
+/// PostgreSQL looks up a few as an array in the index; as a subquery they would be joined, and how is a matter of statistics.
+/// Many are joined all the same: an array is searched from its beginning for each row.
+pub(super) fn is_any(session: &Session, column: &str, count: usize) -> String {
+    match (session.is_postgres(), count <= FEW) {
+        (true, true) => format!("{column} = ANY(ARRAY({TEXTS}))"),
+        (true, false) => format!("{column} IN ({TEXTS})"),
+        (false, _) => format!("{column} IN (SELECT value FROM json_each(?))"),
     }
 }
+
+/// As many as are looked up one by one.
+const FEW: usize = 200;
 
 /// Whether a column has none of the texts of a bound JSON array. Read as a set on both: there may be ten thousand.
 fn is_none(session: &Session, column: &str) -> String {

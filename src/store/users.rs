@@ -265,7 +265,7 @@ pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: UserId) -> Resu
 /// lock sees the row as it became, but everything else as it was before the wait.
 pub(super) async fn lock(tx: &Tx, ids: &[String]) -> Result<(), StoreError> {
     if tx.is_postgres() {
-        let sql = format!("SELECT id FROM \"user\" WHERE {} ORDER BY id FOR UPDATE", is_any(tx, "id"));
+        let sql = format!("SELECT id FROM \"user\" WHERE {} ORDER BY id FOR UPDATE", is_any(tx, "id", ids.len()));
         tx.all(Sql::new(sql).bind(to_json("user", ids)?)).await?;
     }
     Ok(())
@@ -284,7 +284,7 @@ pub async fn many_locked(
         "SELECT {}, (SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1) AS digest \
          FROM \"user\" u WHERE u.account_id = ? AND {} ORDER BY u.id",
         columns(tx),
-        is_any(tx, "u.id")
+        is_any(tx, "u.id", ids.len())
     ))
     .bind(account.to_string())
     .bind(to_json("user", &ids)?);

@@ -55,7 +55,7 @@ pub(in crate::store) async fn by_ids<T: Listed>(
         "SELECT {} {} AND {alias}.connection_id = ? AND {}",
         T::columns(session),
         T::FROM,
-        is_any(session, &format!("{alias}.id"))
+        is_any(session, &format!("{alias}.id"), ids.len())
     ))
     .bind(connection.to_string())
     .bind(to_json("user", ids)?);

@@ -19,7 +19,7 @@ fn every_command_shown_parses() {
             for words in ours(line) {
                 seen += 1;
                 // The help is an error to clap, and what was asked for.
-                if let Err(error) = Cli::try_parse_from(&words)
+                if let Err(error) = Cli::try_parse_from(words.iter().map(|word| filled_in(word)))
                     && error.use_stderr()
                 {
                     refused.push(format!("{}: {}: {error}", page.path.display(), words.join(" ")));
@@ -29,6 +29,14 @@ fn every_command_shown_parses() {
     }
     assert!(refused.is_empty(), "\n{}", refused.join("\n"));
     assert!(seen > 20, "only {seen} commands were found: are they still marked as sh?");
+}
+
+/// A SID that the page leaves open, such as `AC...`, as one that is complete.
+fn filled_in(word: &str) -> String {
+    match word.strip_suffix("...") {
+        Some(prefix @ ("AC" | "SK" | "WS")) => format!("{prefix}{}", "0".repeat(32)),
+        _ => word.to_owned(),
+    }
 }
 
 #[test]
