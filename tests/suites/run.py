@@ -10,8 +10,6 @@ reasons, and so is a suite that checked less than it is known to check.
 from __future__ import annotations
 
 import sys
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,8 +47,6 @@ class Entry:
     excuses: Callable[[Finding], bool]
     # None stands for every dialect.
     dialect: str | None = None
-    # Whether the entry applies at all.
-    applies: Callable[[str, str], bool] = lambda base, token: True
     used: int = 0
 
 
@@ -78,17 +74,6 @@ def differs_in_display_only(finding: Finding) -> bool:
     actual = parts(finding.data.get("modify_actual", finding.data.get("actual")))
     named = all(element.pop("display", None) for element in actual)
     return bool(expected) and named and expected == actual
-
-
-def lacks_search(base: str, token: str) -> bool:
-    request = urllib.request.Request(f"{base}/Users/.search", data=b"{}", method="POST")
-    request.add_header("Authorization", f"Bearer {token}")
-    request.add_header("Content-Type", "application/scim+json")
-    try:
-        with urllib.request.urlopen(request, timeout=30):
-            return False
-    except urllib.error.HTTPError as error:
-        return error.code in (404, 405, 501)
 
 
 # Where a suite is wrong by the text of the RFC: three at most.
@@ -119,17 +104,6 @@ LENIENCIES = [
         dialect="auto",
     ),
 ]
-
-# What a service provider need not offer and no discovery endpoint can deny. Applies only while it is not offered.
-NOT_OFFERED = [
-    Entry(
-        TESTER,
-        "RFC 7644 §3.4.3: POST .search is not offered yet",
-        lambda f: f.name.endswith("search_with_attributes"),
-        applies=lacks_search,
-    ),
-]
-
 
 def run_tester(base: str, dialect: str, token: str) -> list[Finding]:
     client = Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30)
@@ -173,9 +147,7 @@ def judge(findings: list[Finding], entries: list[Entry]) -> tuple[list[Finding],
 
 
 def main(base: str, connections: list[list[str]]) -> int:
-    entries = [
-        entry for entry in EXCEPTIONS + LENIENCIES + NOT_OFFERED if entry.applies(base, connections[0][1])
-    ]
+    entries = EXCEPTIONS + LENIENCIES
     failures, findings = [], []
     print(f"{'suite':<14}{'connection':<12}{'checks':>7}{'clean':>7}{'excused':>9}{'failed':>8}")
     for dialect, token in connections:
