@@ -180,6 +180,26 @@ CREATE TABLE membership (
 --
 CREATE INDEX membership_member ON membership (member_id, group_id)
 --
+CREATE INDEX membership_nested ON membership (member_id) WHERE member_kind = 'Group'
+--
+[postgres] CREATE FUNCTION groups_above(member text, deepest bigint) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    packed text;
+BEGIN
+    WITH RECURSIVE up (id, depth) AS (
+        SELECT group_id, 1 FROM membership WHERE member_id = member
+        UNION
+        SELECT m.group_id, up.depth + 1
+        FROM up CROSS JOIN LATERAL (SELECT group_id FROM membership WHERE member_id = up.id OFFSET 0) m
+        WHERE up.depth <= deepest
+    )
+    SELECT string_agg(x.id || chr(29) || x.depth || chr(29) || (SELECT to_json(g.display_name)::text FROM "group" g WHERE g.id = x.id), chr(28))
+    INTO packed
+    FROM (SELECT id, MIN(depth) AS depth FROM up GROUP BY id) x;
+    RETURN packed;
+END
+$$
+--
 CREATE TABLE counter (
     connection_id $text NOT NULL,
     kind $text NOT NULL,
@@ -326,6 +346,8 @@ DROP TABLE push
 DROP TABLE audit_event
 --
 [postgres] DROP FUNCTION audit_event_append_only
+--
+[postgres] DROP FUNCTION groups_above
 --
 DROP TABLE worker
 --

@@ -17,7 +17,7 @@ use super::value::{Coercer, is_blank};
 use super::{AttrName, Dialect, ResourceKind, ScimError, schema_of};
 
 pub use member::{MAX_MEMBERS, MemberKind, MemberRef, read_members};
-pub use render::{Meta, render, render_text, schemas_for, schemas_text};
+pub use render::{Meta, push_json, render, render_text, schemas_for, schemas_text};
 
 /// A resource as a client sent it by POST or PUT, checked and brought to the stored form.
 #[derive(Debug, PartialEq)]

@@ -1,5 +1,8 @@
 //! Resources as they are answered.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 use crate::base::GroupId;
@@ -7,7 +10,7 @@ use crate::scim::document::{self, Meta};
 use crate::scim::schema::{CONTACT_CENTRE_URN, ENTERPRISE_URN};
 use crate::scim::{Projection, ResourceKind};
 use crate::store::groups::Group;
-use crate::store::users::{User, groups_value};
+use crate::store::users::{User, UserGroup, groups_value};
 
 use super::error::ServiceError;
 
@@ -48,15 +51,14 @@ pub(super) fn render_user(base: &str, user: &User, projection: &Projection) -> R
         version: user.version,
         location: &location,
     };
-    let groups = (!user.groups.is_empty()).then(|| groups_value(&user.groups));
     let body = if projection.is_full() {
-        let groups = groups.map(|groups| groups.to_string());
+        let groups = (!user.groups.is_empty()).then(|| groups_text(&user.groups));
         let extra = groups.as_deref().map(|groups| ("groups", groups));
         document::render_text(ResourceKind::User, &user.document, user_schemas(&user.document), extra, &meta)
     } else {
         let mut resource = document::render(ResourceKind::User, &user.attributes()?, &meta);
-        if let Some(groups) = groups {
-            resource.insert("groups".to_owned(), groups);
+        if !user.groups.is_empty() {
+            resource.insert("groups".to_owned(), groups_value(&user.groups));
         }
         projection.apply(&mut resource);
         Value::Object(resource).to_string()
@@ -69,8 +71,12 @@ pub(super) fn render_user(base: &str, user: &User, projection: &Projection) -> R
 /// Inside a JSON text a quote ends a string unless a backslash stands before it, so the name of an extension with its
 /// quotes, a colon and a brace can only be a key.
 fn user_schemas(document: &str) -> &'static str {
-    let has = |urn: &str| document.contains(&format!("\"{urn}\":{{"));
-    match (has(ENTERPRISE_URN), has(CONTACT_CENTRE_URN)) {
+    static KEYS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| {
+        [ENTERPRISE_URN, CONTACT_CENTRE_URN].map(|urn| Finder::new(&format!("\"{urn}\":{{")).into_owned())
+    });
+    let [enterprise, contact_centre] = &*KEYS;
+    let has = |key: &Finder<'_>| key.find(document.as_bytes()).is_some();
+    match (has(enterprise), has(contact_centre)) {
         (false, false) => schemas_json(0),
         (true, false) => schemas_json(1),
         (false, true) => schemas_json(2),
@@ -86,6 +92,20 @@ const fn schemas_json(which: usize) -> &'static str {
         r#"["urn:ietf:params:scim:schemas:core:2.0:User","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User","urn:rollcall:params:scim:schemas:extension:contactcentre:2.0:User"]"#,
     ];
     SCHEMAS[which]
+}
+
+/// What [`groups_value`] shows, as text.
+fn groups_text(groups: &[UserGroup]) -> String {
+    let mut text = String::with_capacity(groups.len() * 100);
+    for group in groups {
+        text.push_str(if text.is_empty() { r#"[{"value":"# } else { r#",{"value":"# });
+        document::push_json(&mut text, &group.group);
+        text.push_str(r#","display":"#);
+        document::push_json(&mut text, &group.display_name);
+        text.push_str(if group.direct { r#","type":"direct"}"# } else { r#","type":"indirect"}"# });
+    }
+    text.push(']');
+    text
 }
 
 pub(super) fn render_group(base: &str, group: &Group, projection: &Projection) -> Result<GroupBody, ServiceError> {
@@ -143,6 +163,15 @@ pub(super) fn render_members(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_forms_of_groups_are_equal() {
+        let group = |name: &str, direct| UserGroup { group: "1".to_owned(), display_name: name.to_owned(), direct };
+        for groups in [vec![], vec![group("a", true)], vec![group("\"\\\u{1}é", false), group("b", true)]] {
+            let text = if groups.is_empty() { "[]".to_owned() } else { groups_text(&groups) };
+            assert_eq!(text, groups_value(&groups).to_string());
+        }
+    }
 
     #[test]
     fn schemas_follow_the_document() {

@@ -21,7 +21,7 @@ use super::order::{Column, Order, PlaceKey, Spelling};
 use super::row::RowExt as _;
 use super::session::Session;
 use super::sql::Sql;
-use condition::Condition;
+use condition::{Condition, Entry};
 
 pub(super) use rank::{by_ids, ranks};
 pub use walk::Walked;
@@ -77,11 +77,13 @@ pub(super) trait Listed: Sized + Send {
     /// What is selected to be [read](Self::read).
     fn columns(session: &Session) -> String;
     fn read(row: &sea_orm::QueryResult) -> Result<Self, StoreError>;
-    /// The resources with these ids, a subquery, in an order.
-    async fn with_ids(
+    /// The column by which rows are found fastest.
+    fn pointer(session: &Session) -> &'static str;
+    /// The resources that a subquery points to, in its order, which is also given.
+    async fn pointed_to(
         session: &Session,
         connection: ConnectionId,
-        ids: Sql,
+        pointers: Sql,
         order: &str,
     ) -> Result<Vec<Self>, StoreError>;
     fn id(&self) -> String;
@@ -145,17 +147,13 @@ pub(super) async fn list<T: Listed>(
 
 /// `FROM … WHERE …`
 fn base<T: Listed>(session: &Session, listing: &Listing<'_>, connection: ConnectionId, condition: Condition) -> Sql {
-    let alias = T::ALIAS;
-    let mut sql = if condition.apart {
-        // The index of the condition is wanted, which begins with the account where names are unique in it. SQLite leaves an
-        // index alone for a column that stands behind a plus.
-        let plus = if session.is_postgres() { "" } else { "+" };
-        Sql::new(format!("{} AND {alias}.account_id = ? AND {plus}{alias}.connection_id = ?", T::FROM))
-            .bind(listing.account.to_string())
-    } else {
-        Sql::new(format!("{} AND {alias}.connection_id = ?", T::FROM))
-    };
-    sql = sql.bind(connection.to_string());
+    let (from, alias) = (T::FROM, T::ALIAS);
+    // SQLite leaves an index alone for a column that stands behind a plus.
+    let plus = if session.is_postgres() || condition.entry == Entry::Connection { "" } else { "+" };
+    let mut sql = Sql::new(format!("{from} AND {plus}{alias}.connection_id = ?")).bind(connection.to_string());
+    if condition.entry == Entry::Account {
+        sql.push(Sql::new(format!(" AND {alias}.account_id = ?")).bind(listing.account.to_string()));
+    }
     if let Some(condition) = condition.sql {
         sql.push_str(" AND ");
         sql.push(condition);
@@ -171,7 +169,7 @@ fn spelling<T: Listed>(session: &Session, order: Order, selective: bool) -> Spel
     Spelling { order, column: (format!("{plus}{column}"), nullable), id: format!("{plus}{}.id", T::ALIAS) }
 }
 
-/// The ids of the page come first, from an index alone: what is passed over costs little then.
+/// What points to the page comes first, from an index alone: what is passed over costs little then.
 async fn page<T: Listed>(
     session: &Session,
     connection: ConnectionId,
@@ -180,12 +178,12 @@ async fn page<T: Listed>(
     listing: &Listing<'_>,
 ) -> Result<Vec<T>, StoreError> {
     let order_by = |selective: bool| spelling::<T>(session, listing.order, selective).order_by();
-    let mut ids = Sql::new(format!("SELECT {}.id ", T::ALIAS));
-    ids.push(from.clone());
-    ids.push_str(&format!(" ORDER BY {}", order_by(selective)));
-    ids.push_limit(listing.page.limit);
-    ids.push_offset(listing.page.offset);
-    T::with_ids(session, connection, ids, &order_by(false)).await
+    let mut pointers = Sql::new(format!("SELECT {} ", T::pointer(session)));
+    pointers.push(from.clone());
+    pointers.push_str(&format!(" ORDER BY {}", order_by(selective)));
+    pointers.push_limit(listing.page.limit);
+    pointers.push_offset(listing.page.offset);
+    T::pointed_to(session, connection, pointers, &order_by(false)).await
 }
 
 async fn count(session: &Session, from: Sql) -> Result<u64, StoreError> {

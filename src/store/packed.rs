@@ -4,10 +4,12 @@
 //! one value costs a fraction of that. What is packed holds none of the separators: JSON text has its control characters
 //! escaped, ids and numbers have none.
 
+use std::sync::OnceLock;
+
 use crate::base::{ConnectionId, Timestamp};
 
 use super::error::StoreError;
-use super::memberships::up;
+use super::memberships::{MAX_DEPTH, up};
 use super::session::Session;
 use super::sql::Sql;
 use super::users::{User, UserGroup};
@@ -19,29 +21,55 @@ const GROUP: u8 = 28;
 const GROUP_COLUMN: u8 = 29;
 
 /// The groups of a user as an expression; `user` is SQL for the id. Empty for somebody in no group.
+///
+/// Hardly anybody is in a group that is in another one, and walking upwards costs several times what the rest does. On
+/// PostgreSQL the walk is a function, because an executor is made ready for all of a statement, whatever of it runs.
 pub(super) fn groups(session: &Session, user: &str) -> String {
     let (chr, join, quote) = words(session);
-    let quoted = quote("g.display_name");
-    // A subquery and not a join: it is looked up by the key whatever the planner thinks of the number of groups.
+    let nested = if session.is_postgres() {
+        format!("groups_above({user}, {MAX_DEPTH})")
+    } else {
+        // A subquery and not a join: it is looked up by the key whatever the planner thinks of the number of groups.
+        let name = quote("(SELECT g.display_name FROM \"group\" g WHERE g.id = x.id)");
+        format!(
+            "(WITH RECURSIVE {up} SELECT {join}({one}, {chr}({GROUP})) \
+             FROM (SELECT id, MIN(depth) AS depth FROM up GROUP BY id) x)",
+            up = up(session, user),
+            one = group(chr, "x.id", "x.depth", &name),
+        )
+    };
     format!(
-        "COALESCE((WITH RECURSIVE {up} SELECT {join}(x.id || {chr}({GROUP_COLUMN}) || x.depth || {chr}({GROUP_COLUMN}) || \
-         (SELECT {quoted} FROM \"group\" g WHERE g.id = x.id), {chr}({GROUP}) ORDER BY x.id) \
-         FROM (SELECT id, MIN(depth) AS depth FROM up GROUP BY id) x), '')",
-        up = up(session, user),
+        "COALESCE(CASE WHEN EXISTS (SELECT 1 FROM membership m CROSS JOIN membership n \
+         WHERE m.member_id = {user} AND n.member_id = m.group_id AND n.member_kind = 'Group') THEN {nested} \
+         ELSE (SELECT {join}({one}, {chr}({GROUP})) FROM membership m CROSS JOIN \"group\" g \
+         WHERE m.member_id = {user} AND g.id = m.group_id) END, '')",
+        one = group(chr, "g.id", "1", &quote("g.display_name")),
     )
 }
 
-/// The users with these ids, a subquery, as one value, in this order.
-pub(super) fn users(session: &Session, ids: Sql, order: &str) -> Sql {
+fn group(chr: &str, id: &str, depth: &str, name: &str) -> String {
+    format!("{id} || {chr}({GROUP_COLUMN}) || {depth} || {chr}({GROUP_COLUMN}) || {name}")
+}
+
+/// The users that a subquery points to, as one value, in its order.
+pub(super) fn users(session: &Session, pointers: Sql, order: &str) -> Sql {
+    static ROWS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
     let (chr, join, _) = words(session);
-    let columns = ["u.id", "u.account_id", "u.status", "u.version", "u.created_at", "u.updated_at", "u.document"];
-    let row = columns.join(&format!(" || {chr}({COLUMN}) || "));
-    let groups = groups(session, "u.id");
-    let mut sql = Sql::new(format!(
-        "SELECT {join}({row} || {chr}({COLUMN}) || {groups}, {chr}({ROW}) ORDER BY {order}) AS page FROM \"user\" u WHERE u.id IN ("
-    ));
-    sql.push(ids);
-    sql.push_str(")");
+    let row = ROWS[usize::from(session.is_postgres())].get_or_init(|| {
+        let groups = groups(session, "u.id");
+        let columns =
+            ["u.id", "u.account_id", "u.status", "u.version", "u.created_at", "u.updated_at", "u.document", &groups];
+        columns.join(&format!(" || {chr}({COLUMN}) || "))
+    });
+    // SQLite walks the subquery first, in its order, because of the cross join; sorting again would cost as much as the rest.
+    let (sorted, by, column) = if session.is_postgres() {
+        (format!(" ORDER BY {order}"), "JOIN", "id")
+    } else {
+        (String::new(), "CROSS JOIN", "seq")
+    };
+    let mut sql = Sql::new(format!("SELECT {join}({row}, {chr}({ROW}){sorted}) AS page FROM ("));
+    sql.push(pointers);
+    sql.push_str(&format!(") AS p {by} \"user\" u ON u.{column} = p.{column}"));
     sql
 }
 
@@ -82,7 +110,7 @@ fn read_user(row: &str, connection: ConnectionId) -> Result<User, StoreError> {
     if columns.next().is_some() { Err(damaged("there is a column too many")) } else { Ok(user) }
 }
 
-/// Reads what [`groups`] packed.
+/// Reads what [`groups`] packed, in the order of ids.
 pub(super) fn read_groups(groups: &str) -> Result<Vec<UserGroup>, StoreError> {
     if groups.is_empty() {
         return Ok(Vec::new());
@@ -95,7 +123,9 @@ pub(super) fn read_groups(groups: &str) -> Result<Vec<UserGroup>, StoreError> {
         let display_name = serde_json::from_str(name).map_err(|error| damaged(&error.to_string()))?;
         Ok(UserGroup { group: id.to_owned(), display_name, direct: depth == "1" })
     };
-    groups.split(char::from(GROUP)).map(group).collect()
+    let mut groups: Vec<UserGroup> = groups.split(char::from(GROUP)).map(group).collect::<Result<_, _>>()?;
+    groups.sort_unstable_by(|one, other| one.group.cmp(&other.group));
+    Ok(groups)
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
@@ -118,7 +148,7 @@ mod tests {
             direct,
         };
         assert_eq!(read_groups("").unwrap(), []);
-        let text = "a\u{1d}1\u{1d}\"A \\u001c \\\"x\\\"\"\u{1c}b\u{1d}2\u{1d}\"B\"";
+        let text = "b\u{1d}2\u{1d}\"B\"\u{1c}a\u{1d}1\u{1d}\"A \\u001c \\\"x\\\"\"";
         assert_eq!(read_groups(text).unwrap(), [one("a", "A \u{1c} \"x\"", true), one("b", "B", false)]);
         assert!(read_groups("a\u{1d}1").is_err());
         assert!(read_groups("a\u{1d}1\u{1d}not json").is_err());

@@ -40,6 +40,16 @@ impl Meta<'_> {
             "version": self.etag(),
         })
     }
+
+    /// Appends what [`Meta::to_value`] shows.
+    fn push_text(self, text: &mut String, kind: ResourceKind) {
+        text.push_str(r#"{"resourceType":"#);
+        push_json(text, kind.name());
+        // Writing to a string cannot fail.
+        let _ = write!(text, r#","created":"{}","lastModified":"{}","location":"#, self.created, self.last_modified);
+        push_json(text, self.location);
+        let _ = write!(text, r#","version":"W/\"{}\""}}"#, self.version);
+    }
 }
 
 /// The schemas that a document has values of: the core schema, then its extensions.
@@ -94,15 +104,31 @@ pub fn render_text(
     text.push_str(r#"{"schemas":"#);
     text.push_str(schemas);
     text.push_str(r#","id":"#);
-    // Writing to a string cannot fail, and `Value` shows itself as JSON.
-    let _ = write!(text, "{}", Value::from(meta.id));
+    push_json(&mut text, meta.id);
     if !inner.is_empty() {
         text.push(',');
         text.push_str(inner);
     }
     if let Some((name, json)) = extra {
-        let _ = write!(text, ",{}:{json}", Value::from(name));
+        text.push(',');
+        push_json(&mut text, name);
+        text.push(':');
+        text.push_str(json);
     }
-    let _ = write!(text, r#","meta":{}}}"#, meta.to_value(kind));
+    text.push_str(r#","meta":"#);
+    meta.push_text(&mut text, kind);
+    text.push('}');
     text
+}
+
+/// Appends a JSON string.
+pub fn push_json(text: &mut String, value: &str) {
+    if value.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        // Writing to a string cannot fail, and `Value` shows itself as JSON.
+        let _ = write!(text, "{}", Value::from(value));
+    } else {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    }
 }

@@ -15,28 +15,39 @@ pub(in crate::store) struct Condition {
     pub(in crate::store) exact: bool,
     /// Whether an index finds the few rows that satisfy it.
     pub(in crate::store) selective: bool,
-    /// Whether that index does not begin with the connection, so that SQLite would rather walk one that does.
-    pub(in crate::store) apart: bool,
+    /// What that index begins with.
+    pub(in crate::store) entry: Entry,
+}
+
+/// What an index begins with. The one that is wanted must be named, or SQLite would rather walk another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Entry {
+    /// The connection.
+    Connection,
+    /// The account, where names are unique in it.
+    Account,
+    /// Neither: it finds rows of everybody.
+    Text,
 }
 
 impl Condition {
     /// Nothing that SQL could say.
     pub(super) const fn any() -> Self {
-        Self { sql: None, exact: false, selective: false, apart: false }
+        Self { sql: None, exact: false, selective: false, entry: Entry::Connection }
     }
 
     /// What everything satisfies.
     pub(super) const fn all() -> Self {
-        Self { sql: None, exact: true, selective: false, apart: false }
+        Self { sql: None, exact: true, selective: false, entry: Entry::Connection }
     }
 
     pub(super) fn new(sql: Sql, exact: bool, selective: bool) -> Self {
-        Self { sql: Some(sql), exact, selective, apart: false }
+        Self { sql: Some(sql), exact, selective, entry: Entry::Connection }
     }
 
-    /// The same, found by an index that does not begin with the connection.
-    pub(super) fn apart(self) -> Self {
-        Self { apart: self.selective, ..self }
+    /// The same, found by an index that begins with something else, if one finds it at all.
+    pub(super) fn by(self, entry: Entry) -> Self {
+        Self { entry: if self.selective { entry } else { self.entry }, ..self }
     }
 }
 
@@ -61,22 +72,27 @@ pub(super) trait Leaves {
     }
 
     fn all_of(&self, filter: &Bound, children: &[NodeId]) -> Condition {
-        let mut all = Condition { sql: None, exact: true, selective: false, apart: false };
+        let (mut all, mut entries) = (Condition::all(), Vec::with_capacity(children.len()));
         for child in children {
             let child = self.condition(filter, *child);
             all.exact &= child.exact;
             all.selective |= child.selective;
-            all.apart |= child.apart;
             all.sql = joined(all.sql, child.sql, " AND ");
+            if child.selective {
+                entries.push(child.entry);
+            }
         }
-        all
+        // A unique name finds fewer than a value, and a value fewer than a text that contains it.
+        let best = [Entry::Account, Entry::Connection, Entry::Text].into_iter().find(|entry| entries.contains(entry));
+        all.by(best.unwrap_or(Entry::Connection))
     }
 
     fn any_of(&self, filter: &Bound, children: &[NodeId]) -> Condition {
         if children.is_empty() {
             return Condition::new(Sql::new("1 = 0"), true, false);
         }
-        let mut any = Condition { sql: None, exact: true, selective: true, apart: true };
+        let (mut any, mut entries) =
+            (Condition { selective: true, ..Condition::all() }, Vec::with_capacity(children.len()));
         for child in children {
             let child = self.condition(filter, *child);
             if child.sql.is_none() {
@@ -84,10 +100,12 @@ pub(super) trait Leaves {
             }
             any.exact &= child.exact;
             any.selective &= child.selective;
-            any.apart &= child.apart;
             any.sql = joined(any.sql, child.sql, " OR ");
+            entries.push(child.entry);
         }
-        any
+        // Each alternative needs the beginning of its own index.
+        let widest = [Entry::Connection, Entry::Account, Entry::Text].into_iter().find(|entry| entries.contains(entry));
+        any.by(widest.unwrap_or(Entry::Connection))
     }
 
     /// Only what is exactly known can be turned around.

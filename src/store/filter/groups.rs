@@ -25,14 +25,18 @@ impl Listed for Group {
         groups::COLUMNS.to_owned()
     }
 
-    async fn with_ids(
+    fn pointer(_session: &Session) -> &'static str {
+        "g.id"
+    }
+
+    async fn pointed_to(
         session: &Session,
         _connection: ConnectionId,
-        ids: Sql,
+        pointers: Sql,
         order: &str,
     ) -> Result<Vec<Self>, StoreError> {
         let mut sql = Sql::new(format!("SELECT {} FROM \"group\" g WHERE g.id IN (", groups::COLUMNS));
-        sql.push(ids);
+        sql.push(pointers);
         sql.push_str(&format!(") ORDER BY {order}"));
         session.all(sql).await?.iter().map(groups::read).collect()
     }

@@ -17,7 +17,7 @@ use super::super::search::{self, EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE};
 use super::super::session::Session;
 use super::super::sql::Sql;
 use super::super::users::{self, User, groups_value};
-use super::condition::{Condition, Leaves, instant, text};
+use super::condition::{Condition, Entry, Leaves, instant, text};
 use super::{Listed, Listing, with_common};
 
 impl Listed for User {
@@ -33,14 +33,19 @@ impl Listed for User {
         users::read(row)
     }
 
-    async fn with_ids(
+    /// SQLite keeps the number of the row in every index, so nothing else has to be looked up for it.
+    fn pointer(session: &Session) -> &'static str {
+        if session.is_postgres() { "u.id" } else { "u.seq" }
+    }
+
+    async fn pointed_to(
         session: &Session,
         connection: ConnectionId,
-        ids: Sql,
+        pointers: Sql,
         order: &str,
     ) -> Result<Vec<Self>, StoreError> {
         let page = session
-            .one(packed::users(session, ids, order))
+            .one(packed::users(session, pointers, order))
             .await?
             .map(|row| row.text_opt("page"))
             .transpose()?
@@ -78,8 +83,11 @@ impl Listed for User {
 
     /// The index of userNames begins with the account, because they are unique in it.
     fn hinted(condition: Condition, order: Order) -> Condition {
-        let apart = condition.apart || (order.column == Column::UserName && !condition.selective);
-        Condition { apart, ..condition }
+        if order.column == Column::UserName && !condition.selective {
+            Condition { entry: Entry::Account, ..condition }
+        } else {
+            condition
+        }
     }
 
     async fn condition(session: &Session, connection: ConnectionId, filter: &Bound) -> Result<Condition, StoreError> {
@@ -123,14 +131,18 @@ struct UserLeaves {
     trigrams: search::Trigrams,
 }
 
-/// The texts that a filter looks for, folded.
+/// The texts that a filter may look for by trigrams, folded.
 fn needles(filter: &Bound, node: NodeId) -> Vec<String> {
     match filter.node(node) {
         BoundNode::And(children) | BoundNode::Or(children) => {
             children.iter().flat_map(|child| needles(filter, *child)).collect()
         }
         BoundNode::Not(inner) | BoundNode::ValuePath { inner, .. } => needles(filter, *inner),
-        BoundNode::Compare { operand: Operand::Text(text), .. } => vec![fold(&text.written)],
+        BoundNode::Compare { target, relation, operand: Operand::Text(text) }
+            if matches!(relation, Relation::Co | Relation::Ew) || target.attr.name == "name" =>
+        {
+            vec![fold(&text.written)]
+        }
         BoundNode::Compare { .. } | BoundNode::Present(_) | BoundNode::ExtensionPresent(_) => Vec::new(),
     }
 }
@@ -153,7 +165,8 @@ impl Leaves for UserLeaves {
                 Some(Condition::new(sql, true, indexed))
             }
             (None, "userName", None, Operand::Text(wanted)) => {
-                Some(self.column("u.user_name_fold", false, relation, &wanted.compared).apart())
+                let condition = self.column("u.user_name_fold", false, relation, &wanted.compared);
+                Some(if condition.entry == Entry::Connection { condition.by(Entry::Account) } else { condition })
             }
             (None, "displayName", None, Operand::Text(wanted)) => {
                 Some(self.column("u.display_name_fold", true, relation, &wanted.compared))
@@ -163,7 +176,7 @@ impl Leaves for UserLeaves {
                 Some(Condition::new(sql, true, indexed))
             }
             (None, "name", Some("givenName" | "familyName"), Operand::Text(wanted)) if !relation.is_order() => {
-                Some(Condition::new(self.trigrams.may_contain(&fold(&wanted.written))?, false, true).apart())
+                Some(Condition::new(self.trigrams.may_contain(&fold(&wanted.written))?, false, true).by(Entry::Text))
             }
             (None, "emails", Some("value"), Operand::Text(wanted)) => {
                 self.key(EMAILS_VALUE, relation, &wanted.written, !wanted.exact)
@@ -209,7 +222,7 @@ impl UserLeaves {
         let mut grouped = Sql::new("(");
         grouped.push(both);
         grouped.push_str(")");
-        Condition::new(grouped, true, true).apart()
+        Condition::new(grouped, true, true).by(Entry::Text)
     }
 
     /// A folded value among the keys. `exact`: the attribute ignores case, as the keys do.
@@ -218,7 +231,7 @@ impl UserLeaves {
         if matches!(relation, Relation::Co | Relation::Ew) {
             // The search text holds addresses, not numbers or managers.
             let sql = (attribute == EMAILS_VALUE).then(|| self.trigrams.may_contain(&wanted)).flatten()?;
-            return Some(Condition::new(sql, false, true).apart());
+            return Some(Condition::new(sql, false, true).by(Entry::Text));
         }
         let (value, indexed) = text("k.value", false, relation, &wanted, self.postgres);
         let mut sql =

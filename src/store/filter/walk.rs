@@ -105,15 +105,15 @@ impl Path<'_> {
             if left == 0 {
                 return Ok((rows, true));
             }
-            let mut ids = Sql::new(format!("SELECT {}.id ", T::ALIAS));
-            ids.push(self.from.clone());
+            let mut pointers = Sql::new(format!("SELECT {} ", T::pointer(self.session)));
+            pointers.push(self.from.clone());
             if let Some(condition) = stretch.condition {
-                ids.push_str(" AND ");
-                ids.push(condition);
+                pointers.push_str(" AND ");
+                pointers.push(condition);
             }
-            ids.push_str(&format!(" ORDER BY {}", stretch.order_by));
-            ids.push_limit(left);
-            rows.extend(T::with_ids(self.session, self.connection, ids, &stretch.order_by).await?);
+            pointers.push_str(&format!(" ORDER BY {}", stretch.order_by));
+            pointers.push_limit(left);
+            rows.extend(T::pointed_to(self.session, self.connection, pointers, &stretch.order_by).await?);
         }
         let full = u64::try_from(rows.len()).unwrap_or(u64::MAX) >= limit;
         Ok((rows, full))
