@@ -17,15 +17,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use clap::Parser;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use http::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+
+#[path = "load/wire.rs"]
+mod wire;
+
+use wire::Wire;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -60,6 +61,12 @@ struct Server {
     _data: tempfile::TempDir,
 }
 
+impl Server {
+    async fn connect(&self) -> Result<Wire, Fault> {
+        Wire::connect(&self.address, &self.token).await
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let ended = self.child.kill().and_then(|()| self.child.wait());
@@ -74,17 +81,21 @@ async fn main() -> Result<(), Fault> {
     let options = Options::parse();
     let server = Arc::new(start(&options).await?);
     let ids = Arc::new(fill(&server, &options).await?);
-    println!("{:<34} {:>9} {:>9} {:>9} {:>9} {:>8}", "workload", "per s", "p50 ms", "p95 ms", "p99 ms", "failed");
+    println!("resident memory after filling: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
     // The members that come and go are none of those that are in the big group from the start.
     let inside = ids.len().min(20_000) / 2;
     let big = group(&server, "Big", &ids[..inside]).await?;
     let empty = group(&server, "Empty", &[]).await?;
+    replace_members(&server, &big, &ids[..inside]).await?;
+    let cursors = cursors(&server).await?;
     let (count, pool) = (ids.len(), ids.len() - inside);
     let user = move |n: u64| ids[index(n, count)].clone();
     let (user_a, user_b, user_c, outsider) = (user.clone(), user.clone(), user.clone(), user);
     let member = move |n: u64| outsider(u64::try_from(inside + index(n, pool)).unwrap_or(0));
-    let member_b = member.clone();
+    let (member_a, member_b) = (member.clone(), member.clone());
     let came = move |n: u64| (n / pool as u64).is_multiple_of(2);
+    let (empty_a, empty_b, big_a, big_b) = (empty.clone(), empty.clone(), big.clone(), big.clone());
+    println!("{:<34} {:>9} {:>9} {:>9} {:>9} {:>8}", "workload", "per s", "p50 ms", "p95 ms", "p99 ms", "failed");
     let mixes: Vec<(&str, usize, Mix)> = vec![
         (
             "look up by userName (hit)",
@@ -104,16 +115,39 @@ async fn main() -> Result<(), Fault> {
             Box::new(move |n| get(&format!("/Users?startIndex={}&count=100", 1 + (n * 7919) % count as u64))),
         ),
         (
+            "page of 100, deep by cursor",
+            0,
+            Box::new(move |n| get(&format!("/Users?count=100&cursor={}", cursors[index(n * 7919, cursors.len())]))),
+        ),
+        (
             "filter userName sw",
             0,
             Box::new(move |n| get(&format!("/Users?filter=userName+sw+%22load{}%40%22", n % count as u64))),
         ),
         (
+            "filter displayName sw",
+            0,
+            Box::new(move |n| get(&format!("/Users?filter=displayName+sw+%22name+{}%22", late(n, count)))),
+        ),
+        (
+            "filter userName co",
+            0,
+            Box::new(move |n| get(&format!("/Users?filter=userName+co+%22d{}%40%22", late(n, count)))),
+        ),
+        (
             "filter displayName co",
             0,
-            Box::new(move |n| {
-                get(&format!("/Users?filter=displayName+co+%22name+{}%22", count - 1 - index(n, count.div_ceil(2))))
-            }),
+            Box::new(move |n| get(&format!("/Users?filter=displayName+co+%22name+{}%22", late(n, count)))),
+        ),
+        (
+            "read a large group without members",
+            0,
+            Box::new(move |_| get(&format!("/Groups/{big_a}?excludedAttributes=members"))),
+        ),
+        (
+            "read a small group without members",
+            0,
+            Box::new(move |_| get(&format!("/Groups/{empty_a}?excludedAttributes=members"))),
         ),
         ("create", 0, Box::new(|n| (Method::POST, "/Users".to_owned(), Some(person(&format!("new{n}")))))),
         (
@@ -121,8 +155,8 @@ async fn main() -> Result<(), Fault> {
             0,
             Box::new(move |n| patch(&user_b(n), if (n / count as u64).is_multiple_of(2) { "False" } else { "True" })),
         ),
-        ("add one member, empty group", 4, Box::new(move |n| membership(&empty, &member(n), came(n)))),
-        ("add one member, large group", 4, Box::new(move |n| membership(&big, &member_b(n), came(n)))),
+        ("add one member, empty group", 4, Box::new(move |n| membership(&empty_b, &member_a(n), came(n)))),
+        ("add one member, large group", 4, Box::new(move |n| membership(&big_b, &member_b(n), came(n)))),
         (
             "replace a user (PUT)",
             0,
@@ -134,15 +168,36 @@ async fn main() -> Result<(), Fault> {
     for (name, connections, mix) in mixes {
         if name.contains(&options.only) {
             let connections = if connections == 0 { options.connections } else { connections };
-            measure(&server, name, connections, Duration::from_secs(options.seconds), mix).await?;
+            let calls = measure(&server, name, connections, Duration::from_secs(options.seconds), mix).await?;
+            let (group, members) = match name {
+                "add one member, empty group" => (&empty, 0),
+                "add one member, large group" => (&big, inside),
+                _ => continue,
+            };
+            let wanted = members + present(calls, pool);
+            let found = count_members(&server, group).await?;
+            if found != wanted {
+                return Err(format!("the group has {found} members instead of {wanted}").into());
+            }
         }
     }
-    println!("resident memory: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
+    println!("resident memory at the end: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
     Ok(())
 }
 
 fn index(n: u64, length: usize) -> usize {
     usize::try_from(n).unwrap_or(0) % length
+}
+
+/// A number near the end, whose digits are those of no other number's beginning.
+fn late(n: u64, count: usize) -> usize {
+    count - 1 - index(n, count.div_ceil(2))
+}
+
+/// How many members are in after so many calls of [`membership`]: all come one after the other, then all go.
+fn present(calls: u64, pool: usize) -> usize {
+    let (rounds, rest) = (calls / pool as u64, index(calls, pool));
+    if rounds.is_multiple_of(2) { rest } else { pool - rest }
 }
 
 type Call = (Method, String, Option<Value>);
@@ -233,16 +288,14 @@ async fn fill(server: &Arc<Server>, options: &Options) -> Result<Vec<String>, Fa
         let (server, next, sender) = (Arc::clone(server), Arc::clone(&next), sender.clone());
         tokio::spawn(async move {
             let made = async {
-                let mut connection = connect(&server).await?;
+                let mut wire = server.connect().await?;
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     if n >= total {
                         return Ok::<_, Fault>(());
                     }
-                    let call = (Method::POST, "/Users".to_owned(), Some(person(&format!("load{n}"))));
-                    let (_, body) = send(&server, &mut connection, call).await?;
-                    let id = serde_json::from_slice::<Value>(&body)?["id"].as_str().map(str::to_owned);
-                    sender.send((n, id.ok_or("a user was not made")?))?;
+                    wire.send(&Method::POST, "/Users", Some(&person(&format!("load{n}")))).await?;
+                    sender.send((n, text_of(&wire.json()?, "id")?))?;
                 }
             };
             if let Err(error) = made.await {
@@ -268,16 +321,51 @@ async fn fill(server: &Arc<Server>, options: &Options) -> Result<Vec<String>, Fa
     Ok(ids.into_iter().map(|(_, id)| id).collect())
 }
 
-async fn group(server: &Server, name: &str, members: &[String]) -> Result<String, Fault> {
+fn text_of(body: &Value, name: &str) -> Result<String, Fault> {
+    let text = body[name].as_str().map(str::to_owned);
+    text.ok_or_else(|| format!("the answer has no {name}: {body}").into())
+}
+
+fn group_of(name: &str, members: &[String]) -> Value {
     let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
-    let body =
-        json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name, "members": members});
-    let mut connection = connect(server).await?;
+    json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name, "members": members})
+}
+
+async fn group(server: &Server, name: &str, members: &[String]) -> Result<String, Fault> {
+    let mut wire = server.connect().await?;
     let began = Instant::now();
-    let (status, body) = send(server, &mut connection, (Method::POST, "/Groups".to_owned(), Some(body))).await?;
+    let status = wire.send(&Method::POST, "/Groups", Some(&group_of(name, members))).await?;
     println!("group of {} made in {} ms ({status})", members.len(), began.elapsed().as_millis());
-    let id = serde_json::from_slice::<Value>(&body)?["id"].as_str().map(str::to_owned);
-    Ok(id.ok_or("the group was not made")?)
+    text_of(&wire.json()?, "id")
+}
+
+/// Replaces the group by itself without one of its members, and back again.
+async fn replace_members(server: &Server, id: &str, members: &[String]) -> Result<(), Fault> {
+    let mut wire = server.connect().await?;
+    for members in [&members[1..], members] {
+        let began = Instant::now();
+        let status = wire.send(&Method::PUT, &format!("/Groups/{id}"), Some(&group_of("Big", members))).await?;
+        println!("group replaced by {} members in {} ms ({status})", members.len(), began.elapsed().as_millis());
+    }
+    Ok(())
+}
+
+async fn count_members(server: &Server, id: &str) -> Result<usize, Fault> {
+    let mut wire = server.connect().await?;
+    wire.send(&Method::GET, &format!("/Groups/{id}?attributes=members"), None).await?;
+    Ok(wire.json()?["members"].as_array().map_or(0, Vec::len))
+}
+
+/// The cursors of all pages of 100 users.
+async fn cursors(server: &Server) -> Result<Vec<String>, Fault> {
+    let mut wire = server.connect().await?;
+    let (mut cursors, mut next) = (Vec::new(), Some(String::new()));
+    while let Some(cursor) = next {
+        wire.send(&Method::GET, &format!("/Users?count=100&cursor={cursor}"), None).await?;
+        next = wire.json()?["nextCursor"].as_str().map(str::to_owned);
+        cursors.push(cursor);
+    }
+    Ok(cursors)
 }
 
 async fn measure(
@@ -286,7 +374,7 @@ async fn measure(
     connections: usize,
     length: Duration,
     mix: Mix,
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
     let (mix, next, failed) = (Arc::new(mix), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let began = Instant::now();
     let mut workers = Vec::new();
@@ -294,14 +382,14 @@ async fn measure(
         let (server, mix) = (Arc::clone(server), Arc::clone(&mix));
         let (next, failed) = (Arc::clone(&next), Arc::clone(&failed));
         workers.push(tokio::spawn(async move {
-            let mut connection = connect(&server).await?;
+            let mut wire = server.connect().await?;
             let mut latencies = Vec::new();
             while began.elapsed() < length {
-                let call = mix(next.fetch_add(1, Ordering::Relaxed));
+                let (method, path, body) = mix(next.fetch_add(1, Ordering::Relaxed));
                 let sent = Instant::now();
-                let (status, _) = send(&server, &mut connection, call).await?;
+                let status = wire.send(&method, &path, body.as_ref()).await?;
                 latencies.push(sent.elapsed());
-                if !status.is_success() {
+                if !(200..300).contains(&status) {
                     failed.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -324,36 +412,7 @@ async fn measure(
         at(99),
         failed.load(Ordering::Relaxed)
     );
-    Ok(())
-}
-
-type Connection = SendRequest<Full<Bytes>>;
-
-async fn connect(server: &Server) -> Result<Connection, Fault> {
-    let stream = TcpStream::connect(&server.address).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            eprintln!("a connection broke: {error}");
-        }
-    });
-    Ok(sender)
-}
-
-async fn send(server: &Server, connection: &mut Connection, call: Call) -> Result<(StatusCode, Bytes), Fault> {
-    let (method, path, body) = call;
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("/scim/v2{path}"))
-        .header(header::HOST, &server.address)
-        .header(header::AUTHORIZATION, format!("Bearer {}", server.token))
-        .header(header::CONTENT_TYPE, "application/scim+json")
-        .body(Full::new(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()))?;
-    connection.ready().await?;
-    let response = connection.send_request(request).await?;
-    let status = response.status();
-    Ok((status, response.into_body().collect().await?.to_bytes()))
+    Ok(next.load(Ordering::Relaxed))
 }
 
 /// Resident memory of a process in kB (Linux).

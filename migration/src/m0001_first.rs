@@ -21,6 +21,9 @@ impl MigrationTrait for Migration {
     }
 }
 
+/// Accounts and connections are never deleted, so people and workers refer to them without a foreign key: on PostgreSQL each
+/// writer would lock their rows, and all writers would meet there.
+///
 /// Times are milliseconds since the Unix epoch. Ids are UUIDs of version 7 as text, so that their order is that of creation.
 const UP: &str = r#"
 CREATE TABLE installation (
@@ -29,6 +32,18 @@ CREATE TABLE installation (
 )
 --
 INSERT INTO installation (id, epoch) VALUES (1, 1)
+--
+[postgres] CREATE FUNCTION locked_epoch(number bigint, shared boolean) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF shared THEN
+        PERFORM pg_advisory_xact_lock_shared(number);
+    ELSE
+        PERFORM pg_advisory_xact_lock(number);
+    END IF;
+    -- A statement of its own, later than the lock: it sees what was committed while the lock was waited for.
+    RETURN (SELECT epoch FROM installation WHERE id = 1);
+END
+$$
 --
 CREATE TABLE account (
     id $text NOT NULL PRIMARY KEY,
@@ -102,8 +117,8 @@ CREATE INDEX access_token_expiry ON access_token (expires_at)
 CREATE TABLE "user" (
     seq $serial,
     id $text NOT NULL UNIQUE,
-    account_id $text NOT NULL REFERENCES account (id),
-    connection_id $text REFERENCES connection (id),
+    account_id $text NOT NULL,
+    connection_id $text,
     status $text NOT NULL,
     user_name $text NOT NULL,
     user_name_fold $text NOT NULL,
@@ -242,7 +257,7 @@ CREATE TABLE recompute (
 --
 CREATE TABLE worker (
     id $text NOT NULL PRIMARY KEY,
-    account_id $text NOT NULL REFERENCES account (id),
+    account_id $text NOT NULL,
     user_id $text,
     name $text NOT NULL,
     name_fold $text NOT NULL,
@@ -382,4 +397,6 @@ DROP TABLE connection
 DROP TABLE account
 --
 DROP TABLE installation
+--
+[postgres] DROP FUNCTION locked_epoch
 "#;

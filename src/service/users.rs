@@ -109,7 +109,7 @@ impl Core {
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
         let user = match id.parse() {
-            Ok(id) => users::by_id(self.store.read(), caller.connection, id).await?,
+            Ok(id) => users::shown_by_id(self.store.read(), caller.connection, id).await?,
             Err(_) => None,
         };
         let user = user.ok_or_else(|| no_user(id))?;

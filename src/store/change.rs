@@ -20,8 +20,8 @@ pub struct Change {
     postgres: bool,
 }
 
-/// PostgreSQL spreads the writers of one counter over this many rows.
-const STRIPES: u128 = 8;
+/// PostgreSQL spreads the writers of one counter over this many rows: each is locked until its writer has committed.
+const STRIPES: u128 = 64;
 
 impl Change {
     pub(super) fn is_postgres(&self) -> bool {

@@ -63,12 +63,14 @@ pub async fn add(
     event: EventId,
     at: Timestamp,
 ) -> Result<Vec<Member>, StoreError> {
-    // Whoever is deleted at this moment is waited for, and then not found below.
-    super::users::lock(tx, ids).await?;
     let (list, ids) = (is_any(tx, "id", ids.len()), to_json("membership", ids)?);
     if tx.is_postgres() {
-        let sql = format!("SELECT id FROM \"group\" WHERE {list} ORDER BY id FOR SHARE");
-        tx.all(Sql::new(sql).bind(ids.as_str())).await?;
+        // Whoever is deleted at this moment is waited for, and then not found below. People first, as everywhere.
+        let sql = format!(
+            "SELECT id FROM (SELECT id FROM \"user\" WHERE {list} ORDER BY id FOR UPDATE) people \
+             UNION ALL SELECT id FROM (SELECT id FROM \"group\" WHERE {list} ORDER BY id FOR SHARE) groups"
+        );
+        tx.all(Sql::new(sql).bind(ids.as_str()).bind(ids.as_str())).await?;
     }
     let sql = Sql::new(format!(
         "INSERT INTO membership (group_id, member_id, member_kind, event_id, created_at) \

@@ -24,6 +24,7 @@ pub mod rules;
 mod search;
 mod session;
 mod sql;
+mod together;
 pub mod tokens;
 pub mod users;
 pub mod workers;

@@ -22,8 +22,9 @@ const GROUP_COLUMN: u8 = 29;
 
 /// The groups of a user as an expression; `user` is SQL for the id. Empty for somebody in no group.
 ///
-/// Hardly anybody is in a group that is in another one, and walking upwards costs several times what the rest does. On
-/// PostgreSQL the walk is a function, because an executor is made ready for all of a statement, whatever of it runs.
+/// Hardly anybody is in a group that is in another one, and walking upwards costs several times what the rest does; whether
+/// there are such groups at all is asked once for all rows. On PostgreSQL the walk is a function, because an executor is made
+/// ready for all of a statement, whatever of it runs.
 pub(super) fn groups(session: &Session, user: &str) -> String {
     let (chr, join, quote) = words(session);
     let nested = if session.is_postgres() {
@@ -39,7 +40,8 @@ pub(super) fn groups(session: &Session, user: &str) -> String {
         )
     };
     format!(
-        "COALESCE(CASE WHEN EXISTS (SELECT 1 FROM membership m CROSS JOIN membership n \
+        "COALESCE(CASE WHEN EXISTS (SELECT 1 FROM membership WHERE member_kind = 'Group') \
+         AND EXISTS (SELECT 1 FROM membership m CROSS JOIN membership n \
          WHERE m.member_id = {user} AND n.member_id = m.group_id AND n.member_kind = 'Group') THEN {nested} \
          ELSE (SELECT {join}({one}, {chr}({GROUP})) FROM membership m CROSS JOIN \"group\" g \
          WHERE m.member_id = {user} AND g.id = m.group_id) END, '')",

@@ -1,13 +1,16 @@
 //! A place to run statements: outside a transaction for reading, inside one for writing.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult};
 
 use super::error::{StoreError, Taken};
+use super::row::RowExt as _;
 use super::search::TrigramCounts;
 use super::sql::{Batch, Sql};
+use super::together::Together;
 
 /// A place to read from.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub struct Session {
     epoch: i64,
     gave_up: AtomicBool,
     trigram_counts: TrigramCounts,
+    together: Option<Arc<Together>>,
 }
 
 #[derive(Debug)]
@@ -29,12 +33,22 @@ impl Session {
     pub(super) fn reading(pool: DatabaseConnection) -> Self {
         let backend = pool.get_database_backend();
         Self {
+            together: (backend == DbBackend::Sqlite).then(|| Arc::new(Together::new(pool.clone()))),
             link: Link::Pool(pool),
             backend,
             epoch: 0,
             gave_up: AtomicBool::new(false),
             trigram_counts: TrigramCounts::default(),
         }
+    }
+
+    /// The text that a statement answers in its only row and column; none: null.
+    pub(super) async fn text(&self, sql: Sql) -> Result<Option<String>, StoreError> {
+        if let Some(together) = &self.together {
+            return together.text(sql).await;
+        }
+        let row = self.one(sql).await?;
+        row.map_or(Ok(None), |row| Ok(row.try_get_by_index(0)?))
     }
 
     pub(super) fn trigram_counts(&self) -> &TrigramCounts {
@@ -102,6 +116,7 @@ impl Tx {
                 epoch: 0,
                 gave_up: AtomicBool::new(false),
                 trigram_counts: TrigramCounts::default(),
+                together: None,
             },
             wrote: AtomicBool::new(false),
         }
@@ -121,6 +136,14 @@ impl Tx {
 
     pub(super) async fn read_epoch(&mut self) -> Result<(), StoreError> {
         self.session.epoch = super::epoch::epoch_of(&self.session).await?;
+        Ok(())
+    }
+
+    /// Takes the lock on the configuration, then reads the epoch, in one round trip (PostgreSQL).
+    pub(super) async fn lock_epoch(&mut self, lock: i64, shared: bool) -> Result<(), StoreError> {
+        let row = self.session.one(Sql::new("SELECT locked_epoch(?, ?) AS epoch").bind(lock).bind(shared)).await?;
+        let missing = || StoreError::Damaged { table: "installation", what: "its row is missing".to_owned() };
+        self.session.epoch = row.ok_or_else(missing)?.int("epoch")?;
         Ok(())
     }
 

@@ -255,7 +255,17 @@ pub async fn by_id(session: &Session, connection: ConnectionId, id: UserId) -> R
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
-/// The same, and nobody else changes it until the transaction ends.
+/// A user of a connection as it is shown, unless it is deleted: without what the rules gave it.
+pub async fn shown_by_id(session: &Session, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
+    let pointer =
+        Sql::new("SELECT u.seq, u.id FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'")
+            .bind(id.to_string())
+            .bind(connection.to_string());
+    let page = session.text(packed::users(session, pointer, "u.id")).await?;
+    Ok(packed::read_users(page.as_deref().unwrap_or_default(), connection)?.pop())
+}
+
+/// The same with all that is kept, and nobody else changes it until the transaction ends.
 pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
     lock(tx, &[id.to_string()]).await?;
     by_id(tx, connection, id).await

@@ -14,7 +14,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
 use super::session::Tx;
-use super::sql::Sql;
 
 /// How many jobs may wait for the writer of SQLite before callers wait to hand theirs in.
 const QUEUE: usize = 1024;
@@ -232,13 +231,11 @@ where
 
 async fn begin_locked(pool: &DatabaseConnection, kind: Kind) -> Result<Tx, StoreError> {
     let mut tx = Tx::new(pool.begin_with_options(TransactionOptions::default()).await?, pool.get_database_backend());
-    let lock = match kind {
-        Kind::People => "SELECT pg_advisory_xact_lock_shared(?)",
-        Kind::Configuration => "SELECT pg_advisory_xact_lock(?)",
+    let shared = match kind {
+        Kind::People => true,
+        Kind::Configuration => false,
         Kind::Bookkeeping => return Ok(tx),
     };
-    // The epoch is read by a later statement than the lock: a statement sees what was committed when it began.
-    tx.one(Sql::new(lock).bind(CONFIGURATION_LOCK)).await?;
-    tx.read_epoch().await?;
+    tx.lock_epoch(CONFIGURATION_LOCK, shared).await?;
     Ok(tx)
 }

@@ -12,7 +12,6 @@ use super::super::error::StoreError;
 use super::super::memberships;
 use super::super::order::{Column, Order, PlaceKey};
 use super::super::packed;
-use super::super::row::RowExt as _;
 use super::super::search::{self, EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE};
 use super::super::session::Session;
 use super::super::sql::Sql;
@@ -44,12 +43,7 @@ impl Listed for User {
         pointers: Sql,
         order: &str,
     ) -> Result<Vec<Self>, StoreError> {
-        let page = session
-            .one(packed::users(session, pointers, order))
-            .await?
-            .map(|row| row.text_opt("page"))
-            .transpose()?
-            .flatten();
+        let page = session.text(packed::users(session, pointers, order)).await?;
         packed::read_users(page.as_deref().unwrap_or_default(), connection)
     }
 
