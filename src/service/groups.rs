@@ -15,7 +15,7 @@ use crate::store::{Change, Tx};
 use super::cache::Caller;
 use super::core::{Core, Parts};
 use super::error::ServiceError;
-use super::members::{Membership, Moved};
+use super::members::{Membership, Moved, says_who_stays};
 use super::recompute::{Deferred, settle_or_defer};
 use super::render::{GroupBody, render_group, render_members};
 use super::users::{changed_attributes, check_version};
@@ -235,6 +235,12 @@ impl Editing<'_> {
         let mut before = group.attributes()?;
         let (mut after, mut changes) = make(&before)?;
         // Members come and go without holding the group, so that pushes of one large group do not wait for one another.
+        if says_who_stays(&changes) {
+            groups::lock_members(self.tx, self.id).await?;
+            group = groups::by_id(self.tx, connection, self.id).await?.ok_or_else(|| no_group(id))?;
+            before = group.attributes()?;
+            (after, changes) = make(&before)?;
+        }
         if after != before || *if_match != Versions::Any {
             group = groups::by_id_locked(self.tx, connection, self.id).await?.ok_or_else(|| no_group(id))?;
             check_version(if_match, group.version)?;

@@ -155,6 +155,15 @@ impl Membership<'_> {
     }
 }
 
+/// Whether changes speak about members that they do not name, so that two of them at once could leave what neither asked for.
+pub(super) fn says_who_stays(changes: &[MemberChange]) -> bool {
+    changes.iter().any(|change| match change {
+        MemberChange::Replace(_) | MemberChange::Clear => true,
+        MemberChange::RemoveWhere(filter) => ids_named_by(filter, filter.root()).is_none(),
+        MemberChange::Add(_) | MemberChange::Remove(_) => false,
+    })
+}
+
 /// The ids of a filter that only names ids (`value eq "…" or …`), so that no member has to be looked at: Okta removes
 /// members of large groups one by one in this form (`fixtures/okta/group-remove-member.json`).
 fn ids_named_by(filter: &Bound, node: NodeId) -> Option<Vec<String>> {

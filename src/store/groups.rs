@@ -143,6 +143,21 @@ pub async fn by_id_locked(tx: &Tx, connection: ConnectionId, id: GroupId) -> Res
     one(tx, connection, id, if tx.is_postgres() { " FOR UPDATE" } else { "" }).await
 }
 
+/// The class of the advisory locks of [`lock_members`]; [`super::writer`] has one without a class.
+const MEMBERS_LOCK: i32 = 1;
+
+/// Orders changes that say which members a group keeps; what the group holds is read by later statements.
+///
+/// Not a lock on the group's row: whoever adds or removes some members by name waits for that only at its very end, holding
+/// the people, and whoever replaces them would wait for those people holding the row.
+pub async fn lock_members(tx: &Tx, group: GroupId) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        let sql = Sql::new("SELECT pg_advisory_xact_lock(?, hashtext(?))").bind(MEMBERS_LOCK).bind(group.to_string());
+        tx.one(sql).await?;
+    }
+    Ok(())
+}
+
 async fn one(
     session: &Session,
     connection: ConnectionId,

@@ -68,6 +68,45 @@ async fn a_deleted_user_is_in_no_group(db: Db) {
     assert_eq!(left, 0);
 }
 
+/// Two lists of members at once: one of them holds in the end, with its name, and never a mixture.
+async fn of_two_lists_of_members_one_holds(db: Db) {
+    let app = TestApp::start(db).await;
+    let mut people = app.scim.add_users("p", 4).await;
+    people.sort();
+    let list = |members: &[&str]| members.iter().map(|id| json!({"value": id})).collect::<Vec<_>>();
+    for round in 0..20 {
+        // Some are there already, some come; and every other time the group is renamed as well.
+        let group = app.scim.add_group(&format!("g{round}"), &[&people[0], &people[1]]).await;
+        let path = format!("/Groups/{group}");
+        let names = [format!("g{round}"), format!("g{round}{}", if round % 2 == 0 { "" } else { " renamed" })];
+        let lists = [[people[0].as_str(), &people[2]], [people[1].as_str(), &people[3]]];
+        let puts = [0, 1].map(|n| json!({"displayName": names[n], "members": list(&lists[n])}));
+        let (one, other) = futures::join!(app.scim.put(&path, &puts[0]), app.scim.put(&path, &puts[1]));
+        assert_eq!((one.status, other.status), (200, 200), "{one} {other}");
+        let (members, now) = (app.scim.members(&group).await, app.scim.get(&path).await.expect(200));
+        let held = lists.iter().position(|list| members == *list).unwrap_or_else(|| panic!("{members:?} of {lists:?}"));
+        assert_eq!(now["displayName"], json!(names[held]), "{now}");
+    }
+}
+
+/// The same for what empties a group: with it, all go or all stay.
+async fn a_list_of_members_meets_their_removal(db: Db) {
+    let app = TestApp::start(db).await;
+    let mut people = app.scim.add_users("p", 2).await;
+    people.sort();
+    let both: Vec<Value> = people.iter().map(|id| json!({"value": id})).collect();
+    for (round, path) in ["members", "members[type eq \"User\"]"].iter().cycle().take(20).enumerate() {
+        let group = app.scim.add_group(&format!("g{round}"), &[&people[0]]).await;
+        let group_path = format!("/Groups/{group}");
+        let replace = json!([{"op": "replace", "path": "members", "value": both}]);
+        let empty = json!([{"op": "remove", "path": path}]);
+        let (one, other) = futures::join!(app.scim.patch(&group_path, &replace), app.scim.patch(&group_path, &empty));
+        assert!([one.status, other.status].iter().all(|status| [200, 204].contains(status)), "{one} {other}");
+        let members = app.scim.members(&group).await;
+        assert!(members.is_empty() || members == people, "{path}: {members:?}");
+    }
+}
+
 async fn a_user_name_is_given_once(db: Db) {
     let app = TestApp::start(db).await;
     let people = app.scim.add_users("p", 6).await;
@@ -84,5 +123,7 @@ on_both_databases!(
     of_identical_creations_one_wins,
     of_identical_groups_one_wins,
     a_deleted_user_is_in_no_group,
+    of_two_lists_of_members_one_holds,
+    a_list_of_members_meets_their_removal,
     a_user_name_is_given_once,
 );
