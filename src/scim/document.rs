@@ -95,11 +95,15 @@ pub fn check_required(kind: ResourceKind, document: &Map<String, Value>) -> Resu
     check_lengths(document)
 }
 
-/// The longest value by which resources are found, in bytes once folded. An index of PostgreSQL takes no more than 2,700
+/// The longest value by which resources are found, in bytes as it is and once folded. An index of PostgreSQL takes no more than 2,700
 /// bytes for all its columns together, and the same body must not be accepted by one database and fail on the other.
 pub const MAX_NAME_BYTES: usize = 1024;
 
-fn check_lengths(document: &Map<String, Value>) -> Result<(), ScimError> {
+/// Checks the values by which resources are found.
+///
+/// # Errors
+/// 400 `invalidValue` if one of them is longer than [`MAX_NAME_BYTES`].
+pub fn check_lengths(document: &Map<String, Value>) -> Result<(), ScimError> {
     let enterprise = document.get(ENTERPRISE_URN);
     let emails = document.get("emails").and_then(Value::as_array).into_iter().flatten();
     let values = ["userName", "displayName", "externalId"]
@@ -111,7 +115,7 @@ fn check_lengths(document: &Map<String, Value>) -> Result<(), ScimError> {
             ("manager.value", enterprise.and_then(|part| part.get("manager")?.get("value"))),
         ]);
     for (name, value) in values {
-        if value.and_then(Value::as_str).is_some_and(|text| fold(text).len() > MAX_NAME_BYTES) {
+        if value.and_then(Value::as_str).is_some_and(|text| text.len().max(fold(text).len()) > MAX_NAME_BYTES) {
             return Err(ScimError::invalid_value(format!("'{name}' is longer than {MAX_NAME_BYTES} bytes.")));
         }
     }

@@ -22,8 +22,9 @@ use super::document::MemberRef;
 use super::filter::Bound;
 use super::path::PatchPath;
 
-/// The most operations of one request that change attributes. Operations about members may be as many as the members that a
-/// group can have: authentik sends one for each (`fixtures/authentik/members-one-operation-each.json`).
+/// The most operations of one request, and the most [changes of members](MemberChange) that come of them. Operations that
+/// add or remove members by name may be as many as the members that a group can have, because runs of them are one change:
+/// authentik sends one for each (`fixtures/authentik/members-one-operation-each.json`).
 pub const MAX_OPERATIONS: usize = 1_000;
 
 /// What an operation does.

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::read::at_operation;
-use super::{OpKind, Operation, Patched, members, multi, single};
+use super::{MAX_OPERATIONS, OpKind, Operation, Patched, members, multi, single};
 use crate::scim::dialect::Dialect;
-use crate::scim::document::{MAX_MEMBERS, check_required};
+use crate::scim::document::{MAX_MEMBERS, check_lengths, check_required};
 use crate::scim::error::{ScimError, excerpt};
 use crate::scim::filter::{Bound, Limits};
 use crate::scim::path::PatchPath;
@@ -21,7 +21,8 @@ const MAX_IGNORED: usize = 100;
 /// # Errors
 /// 400 with `mutability` for read-only attributes and the removal of required ones, `invalidValue` for a value that the
 /// attribute cannot have, `noTarget` for a path that selects nothing, `invalidFilter` for a filter on what the elements do
-/// not have, `invalidPath` for an unknown attribute in the strict dialect. The detail names the operation.
+/// not have, `invalidPath` for an unknown attribute in the strict dialect, `tooMany` for more work than one request may
+/// cause. The detail names the operation, unless the outcome as a whole is refused.
 pub fn apply(
     kind: ResourceKind,
     document: &Map<String, Value>,
@@ -33,11 +34,17 @@ pub fn apply(
     for (index, operation) in operations.iter().enumerate() {
         patcher.operation(operation).map_err(|error| at_operation(index, error))?;
     }
+    check_lengths(&patcher.outcome.document)?;
     Ok(patcher.outcome)
 }
 
-/// The most comparisons of elements with filters that one request may cause: a second of work at most.
+/// The most work that one request may cause with the elements of multi-valued attributes, in comparisons of one element
+/// with one part of a filter: a second or two.
 const MAX_WORK: usize = 5_000_000;
+/// What it costs to look for an element's like and to write it anew, whatever the operation.
+const ELEMENT_COST: usize = 4;
+/// As many bytes of elements are read and folded in the time of one comparison.
+const BYTES_AT_ONCE: usize = 64;
 
 /// What an operation asks of the attribute it is about.
 #[derive(Clone, Copy, Debug)]
@@ -196,6 +203,12 @@ impl Patcher {
             return Err(ScimError::too_many(format!("A PATCH request may name at most {MAX_MEMBERS} members.")));
         }
         members::push(&mut self.outcome.members, change);
+        // Each is a query of its own, while nobody else can write.
+        if self.outcome.members.len() > MAX_OPERATIONS {
+            return Err(ScimError::too_many(format!(
+                "A PATCH request may change members at most {MAX_OPERATIONS} times. Name those that are added in one operation, and those that are removed in another."
+            )));
+        }
         Ok(())
     }
 
@@ -218,10 +231,11 @@ impl Patcher {
         };
         let name = target.attr.name;
         let current = container.get_mut(name).map(Value::take);
-        let elements = current.as_ref().and_then(Value::as_array).map_or(1, Vec::len);
-        self.work += elements * target.filter.as_ref().map_or(0, Bound::size);
+        self.work = self.work.saturating_add(work(current.as_ref(), target.filter.as_ref()));
         if self.work > MAX_WORK {
-            return Err(ScimError::too_many("The filters in the paths of the request need too much work together."));
+            return Err(ScimError::too_many(
+                "The operations need too much work together: attributes with many values are changed too often.",
+            ));
         }
         let new = if target.attr.multi_valued {
             multi::change(target, current, change, self.dialect)?
@@ -250,6 +264,23 @@ impl Patcher {
         if ignored.len() < MAX_IGNORED && !ignored.contains(&name) {
             ignored.push(name);
         }
+    }
+}
+
+/// What an operation on this value costs at most, in the unit of [`MAX_WORK`].
+fn work(current: Option<&Value>, filter: Option<&Bound>) -> usize {
+    let elements = current.map_or(&[][..], |value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    let each = filter.map_or(0, Bound::size) + ELEMENT_COST;
+    elements.len().saturating_mul(each).saturating_add(elements.iter().map(bytes).sum::<usize>() / BYTES_AT_ONCE)
+}
+
+/// The bytes of text in a value, which is as deep as the schema.
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(bytes).sum(),
+        Value::Object(parts) => parts.values().map(bytes).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::base::fold;
 use crate::scim::schema::{Attribute, AttributeType};
@@ -15,8 +16,8 @@ use crate::scim::schema::{Attribute, AttributeType};
 enum Key {
     Value(String),
     Typed(String, Option<String>),
-    /// Everything in it, where it has no `value` (addresses).
-    Whole(String),
+    /// The SHA-256 of everything in it, where it has no `value` (addresses): an address may be long.
+    Whole([u8; 32]),
 }
 
 /// The key by which an added or removed element is looked for: its `value` and, where it has any, its `type`.
@@ -81,9 +82,24 @@ fn part(attr: &Attribute, element: &Value, name: &str) -> Option<String> {
     Some(if sub.case_exact || sub.kind != AttributeType::String { text } else { fold(&text) })
 }
 
-fn whole(element: &Value) -> String {
+/// Its parts in the order of their names, each with its length before it, so that no two elements run into one text.
+fn whole(element: &Value) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    };
     match element {
-        Value::Object(parts) => format!("{:?}", parts.iter().collect::<BTreeMap<_, _>>()),
-        other => other.to_string(),
+        Value::Object(parts) => {
+            for (name, value) in parts.iter().collect::<BTreeMap<_, _>>() {
+                add(name);
+                match value {
+                    Value::String(text) => add(text),
+                    other => add(&other.to_string()),
+                }
+            }
+        }
+        other => add(&other.to_string()),
     }
+    hash.finalize().into()
 }

@@ -36,9 +36,9 @@ pub fn read_patch(body: Value, dialect: Dialect) -> Result<Vec<Operation>, ScimE
     for (index, operation) in operations.into_iter().enumerate() {
         read.push(read_operation(operation, dialect).map_err(|error| at_operation(index, error))?);
     }
-    if read.iter().filter(|operation| !is_about_members(operation)).count() > MAX_OPERATIONS {
+    if read.iter().filter(|operation| !names_members(operation)).count() > MAX_OPERATIONS {
         return Err(ScimError::too_many(format!(
-            "A PATCH request may have at most {MAX_OPERATIONS} operations that are not about members."
+            "A PATCH request may have at most {MAX_OPERATIONS} operations that do not add or remove members."
         )));
     }
     Ok(read)
@@ -74,8 +74,16 @@ fn read_kind(op: Option<Value>, dialect: Dialect) -> Result<OpKind, ScimError> {
     })
 }
 
-fn is_about_members(operation: &Operation) -> bool {
-    operation.path.as_ref().is_some_and(|path| path.attr.name.eq_ignore_ascii_case("members"))
+/// Whether the operation adds or removes members that it names. Runs of these become one change; whatever replaces members
+/// or removes all of them is a change of its own, and they are counted.
+fn names_members(operation: &Operation) -> bool {
+    let Some(path) = &operation.path else { return false };
+    let names = match operation.kind {
+        OpKind::Add => true,
+        OpKind::Remove => path.filter.is_some() || operation.value.as_ref().is_some_and(|value| !value.is_null()),
+        OpKind::Replace => false,
+    };
+    names && path.attr.name.eq_ignore_ascii_case("members")
 }
 
 fn names_patch(schemas: Option<&Value>) -> bool {

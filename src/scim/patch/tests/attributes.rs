@@ -359,3 +359,30 @@ fn the_order_of_a_document_is_kept() {
     let keys: Vec<&String> = after.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["userName", "name", "displayName", "active", "emails", ENTERPRISE_URN]);
 }
+
+/// Each operation looks at every element that is there: what together would take minutes is refused.
+#[test]
+fn s40_the_work_on_elements_is_bounded() {
+    let many = |count: usize, text: &str| -> Value {
+        (0..count).map(|n| json!({ "type": "other", "streetAddress": format!("{n} {text}") })).collect()
+    };
+    let add = |value: Value| json!({ "op": "add", "path": "addresses", "value": value });
+    let run = |first: Value, more: &Value, times: usize| {
+        let mut operations = vec![add(first)];
+        operations.extend(vec![more.clone(); times]);
+        let patched = run(ResourceKind::User, &user(), &Value::Array(operations), Dialect::Auto);
+        patched
+            .map(|patched| patched.document["addresses"].as_array().unwrap().len())
+            .map_err(|error| error.scim_type.unwrap())
+    };
+    let add_one = add(json!({ "streetAddress": "1 Main Street" }));
+    assert_eq!(run(many(900, ""), &add_one, 20), Ok(901));
+    let rename = json!({ "op": "replace", "path": "addresses.region", "value": "North" });
+    assert_eq!(run(many(100, &"x".repeat(10_000)), &rename, 200), Ok(100));
+    assert_eq!(run(many(100, &"x".repeat(10_000)), &rename, 400), Err(ScimType::TooMany));
+    // A filter costs its size besides.
+    let some = vec!["type eq \"none\""; 19].join(" or ");
+    let remove = json!({ "op": "remove", "path": format!("addresses[{some}]") });
+    assert_eq!(run(many(1_000, ""), &remove, 100), Ok(1_000));
+    assert_eq!(run(many(1_000, ""), &remove, 300), Err(ScimType::TooMany));
+}

@@ -162,3 +162,18 @@ fn the_members_named_are_bounded() {
     let error = run(ResourceKind::Group, &group(), &twice, Dialect::Auto).unwrap_err();
     assert_eq!(error.scim_type, Some(ScimType::TooMany));
 }
+
+/// Runs of additions or removals are one change each; whatever cannot be joined is a query of its own.
+#[test]
+fn s40_the_changes_of_members_are_bounded() {
+    let add = json!({ "op": "add", "path": "members", "value": [{ "value": "a" }] });
+    let remove = json!({ "op": "remove", "path": "members[value eq \"a\"]" });
+    let select = json!({ "op": "remove", "path": "members[display eq \"a\"]" });
+    let run = |operations: Vec<Value>| run(ResourceKind::Group, &group(), &Value::Array(operations), Dialect::Auto);
+    let turns = |count: usize| [add.clone(), remove.clone()].into_iter().cycle().take(count).collect::<Vec<_>>();
+    assert_eq!(run(turns(MAX_OPERATIONS)).unwrap().members.len(), MAX_OPERATIONS);
+    assert_eq!(run(vec![remove.clone(); 2 * MAX_OPERATIONS]).unwrap().members.len(), 1);
+    for operations in [turns(MAX_OPERATIONS + 1), vec![select; MAX_OPERATIONS + 1]] {
+        assert_eq!(run(operations).unwrap_err().scim_type, Some(ScimType::TooMany));
+    }
+}

@@ -79,3 +79,26 @@ fn the_number_of_operations_is_bounded() {
     // authentik: `fixtures/authentik/members-one-operation-each.json`
     assert_eq!(many("members", 10_000), Ok(10_000));
 }
+
+/// Only what names its members comes in any number: the rest costs a query each, while nobody else can write.
+#[test]
+fn s40_operations_that_replace_or_empty_a_group_are_counted() {
+    let many = |operation: &Value, count: usize| {
+        read(json!({ "Operations": vec![operation.clone(); count] })).map(|operations| operations.len())
+    };
+    for named in [
+        json!({ "op": "remove", "path": "members[value eq \"a\"]" }),
+        json!({ "op": "Remove", "path": "members", "value": [{ "value": "a" }] }),
+    ] {
+        assert_eq!(many(&named, MAX_OPERATIONS + 1), Ok(MAX_OPERATIONS + 1), "{named}");
+    }
+    for unnamed in [
+        json!({ "op": "remove", "path": "members" }),
+        json!({ "op": "remove", "path": "members", "value": null }),
+        json!({ "op": "replace", "path": "members", "value": [] }),
+        json!({ "op": "add", "value": { "members": [] } }),
+    ] {
+        assert_eq!(many(&unnamed, MAX_OPERATIONS), Ok(MAX_OPERATIONS), "{unnamed}");
+        assert_eq!(many(&unnamed, MAX_OPERATIONS + 1).unwrap_err().scim_type, Some(ScimType::TooMany), "{unnamed}");
+    }
+}

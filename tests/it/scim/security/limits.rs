@@ -306,6 +306,58 @@ async fn s41_pages_are_clamped(db: Db) {
     }
 }
 
+/// By PATCH as by POST: an index of PostgreSQL has no room for more, and SQLite must not keep what it could not move.
+async fn s40_values_that_are_found_by_have_a_length(db: Db) {
+    let app = TestApp::start(db).await;
+    let user = app.scim.add_user("ana@acme.example").await;
+    let group = app.scim.add_group("Agents", &[]).await;
+    // Nothing that could be packed: each character follows from the one before by no simple rule.
+    let mut state = 1_u32;
+    let long: String = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'!' + u8::try_from(state >> 25).unwrap_or(0) % 94)
+    })
+    .filter(|c| c.is_ascii_alphanumeric())
+    .take(5_000)
+    .collect();
+    let wide = "\u{ff21}".repeat(1_000);
+    for (target, path) in [
+        (format!("/Users/{user}"), "userName"),
+        (format!("/Users/{user}"), "externalId"),
+        (format!("/Users/{user}"), "displayName"),
+        (format!("/Users/{user}"), "emails[type eq \"work\"].value"),
+        (format!("/Users/{user}"), "manager"),
+        (format!("/Users/{user}"), "employeeNumber"),
+        (format!("/Groups/{group}"), "externalId"),
+        (format!("/Groups/{group}"), "displayName"),
+    ] {
+        for value in [&long, &wide] {
+            let answer = app.scim.patch(&target, &json!([{"op": "replace", "path": path, "value": value}])).await;
+            assert_eq!(answer.expect_error(400).0.as_deref(), Some("invalidValue"), "{path}: {answer}");
+        }
+        let fits = json!([{"op": "replace", "path": path, "value": &long[..1_024]}]);
+        app.scim.patch(&target, &fits).await.expect_success();
+    }
+    let body = json!({"schemas": [USER], "userName": "ana@acme.example", "active": false});
+    app.scim.put(&format!("/Users/{user}"), &body).await.expect(200);
+}
+
+/// A filter on members that is more than ids looks at each of them, while nobody else can write.
+async fn s40_the_members_that_filters_look_at_are_bounded(db: Db) {
+    let app = TestApp::start(db).await;
+    let ids = app.scim.add_users("p", 150).await;
+    let group = app.scim.add_group("Agents", &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let target = format!("/Groups/{group}");
+    let filter = vec!["display eq \"x\""; 250].join(" and ");
+    let remove = json!({"op": "remove", "path": format!("members[{filter}]")});
+    app.scim.patch(&target, &json!(vec![&remove; 10])).await.expect_success();
+    let answer = app.scim.patch(&target, &json!(vec![&remove; 120])).await;
+    assert_eq!(answer.expect_error(400).0.as_deref(), Some("tooMany"), "{answer}");
+    assert_eq!(app.scim.members(&group).await.len(), 150);
+    app.scim.patch(&target, &json!([{"op": "remove", "path": "members[display sw \"p1\"]"}])).await.expect_success();
+    assert_eq!(app.scim.members(&group).await.len(), 150 - 61);
+}
+
 async fn s45_only_json_is_read_and_only_json_is_sent(db: Db) {
     let app = TestApp::start(db).await;
     let user = |n: usize| json!({"schemas": [USER], "userName": format!("<script>alert({n})</script>")}).to_string();
@@ -359,6 +411,8 @@ on_both_databases!(
     s40_bodies_have_limits,
     s40_whoever_sends_too_much_is_told,
     s40_slow_bodies_end,
+    s40_values_that_are_found_by_have_a_length,
+    s40_the_members_that_filters_look_at_are_bounded,
     s41_pages_are_clamped,
     s45_only_json_is_read_and_only_json_is_sent,
 );
