@@ -36,6 +36,9 @@ pub struct CreateArgs {
     /// A note that tells it from others
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub label: String,
+    /// Where identity providers reach the server, for `token_endpoint`, if `rollcall serve` has it as a flag
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
 }
 
 const CREATE_EXAMPLES: &str = "\
@@ -74,6 +77,15 @@ Example:
   rollcall client revoke 019a6f0e-3c1b-7d2a-9f53-2b7c1f0a4d11";
 
 impl ClientCommand {
+    /// Where identity providers reach the server, if a flag says so.
+    #[must_use]
+    pub fn public_url(&self) -> Option<&str> {
+        match self {
+            Self::Create(create) => create.public_url.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors

@@ -62,6 +62,8 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// sqlite:PATH or postgres://... [env: ROLLCALL_DATABASE_URL]
+    ///
+    /// Other users of the machine see arguments: a URL with a password belongs into the environment.
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// The directory for the SQLite file, the key file and the stand-in [env: ROLLCALL_DATA_DIR]
@@ -137,6 +139,7 @@ impl Cli {
         let (listen, public_url) = match &self.command {
             Command::Serve(serve) => (serve.listen.clone(), serve.public_url.clone()),
             Command::Demo(demo) => (demo.listen.clone(), None),
+            Command::Client(client) => (None, client.public_url().map(str::to_owned)),
             _ => (None, None),
         };
         let global = &self.global;

@@ -28,6 +28,8 @@ pub const ACCESS_PREFIX: &str = "rca_";
 const WRONG: u32 = 10;
 const ISSUED: u32 = 60;
 const WINDOW: Duration = Duration::from_mins(1);
+/// The most client ids that are counted: anybody may make them up.
+const MOST: usize = 10_000;
 /// Ended access tokens that are deleted in one transaction.
 const SWEPT: u32 = 500;
 /// Stands in for the hash of a client that does not exist: no text has it.
@@ -59,9 +61,12 @@ pub enum GrantError {
     /// There is no such client, its secret is wrong, or it or its connection is out of use.
     #[error("the client is not known, or its secret is wrong")]
     InvalidClient,
-    /// Wrong secrets or tokens came too often; the same again after this time.
-    #[error("too many requests for this client")]
-    TooMany(Duration),
+    /// Wrong secrets came too often for this id, whether there is such a client or not; again after this time.
+    #[error("too many wrong secrets for this client")]
+    TooManyWrong(Duration),
+    /// The client had too many tokens; again after this time.
+    #[error("too many access tokens for this client")]
+    TooManyTokens(Duration),
     /// The connection does not take requests from this address.
     #[error("the connection does not take requests from this address")]
     Elsewhere,
@@ -166,18 +171,23 @@ impl Core {
         from: Option<IpAddr>,
     ) -> Result<Issued, GrantError> {
         let now = self.ambient.now();
-        let found = match client.parse() {
-            Ok(id) => clients::with_secret(self.store.read(), id).await?,
-            Err(_) => None,
+        let id: Option<ClientId> = client.parse().ok();
+        let found = match id {
+            Some(id) => clients::with_secret(self.store.read(), id).await?,
+            None => None,
         };
-        // Compared in every case and in constant time, so that how long it takes says nothing.
+        // Compared in every case and in constant time, so that how long it takes says nothing of the secret. A client that
+        // exists costs a query more: who measures that learns of an id, which is no secret and opens nothing.
         let stored = found.as_ref().map_or(NOBODY, |(_, hash, _)| hash.as_str());
         let right = bool::from(token_hash(secret).as_bytes().ct_eq(stored.as_bytes()));
-        let (client, _, connection) = found.ok_or(GrantError::InvalidClient)?;
-        if !right {
-            self.grants.wrong.note(client.id, now, WRONG).map_err(GrantError::TooMany)?;
+        let Some((client, _, connection)) = found.filter(|_| right) else {
+            // What is no id at all cannot be mistaken for one of ours; everything else is counted, so that the answers to
+            // those that exist and those that do not are alike.
+            if let Some(id) = id {
+                self.grants.wrong.note(id, now, WRONG).map_err(GrantError::TooManyWrong)?;
+            }
             return Err(GrantError::InvalidClient);
-        }
+        };
         if client.revoked_at.is_some() || !connection.enabled {
             return Err(GrantError::InvalidClient);
         }
@@ -186,7 +196,7 @@ impl Core {
             return Err(GrantError::Elsewhere);
         }
         let scope = scope_of(wanted, client.scope).ok_or(GrantError::InvalidScope)?;
-        self.grants.issued.note(client.id, now, ISSUED).map_err(GrantError::TooMany)?;
+        self.grants.issued.note(client.id, now, ISSUED).map_err(GrantError::TooManyTokens)?;
         self.issue(&client, scope, now).await
     }
 
@@ -245,7 +255,8 @@ impl Core {
 fn scope_of(wanted: Option<&str>, has: Scope) -> Option<Scope> {
     let Some(wanted) = wanted else { return Some(has) };
     let mut greatest = None;
-    for word in wanted.split(' ').filter(|word| !word.is_empty()) {
+    // PingFederate separates them by commas as well (docs/idp/ping.md).
+    for word in wanted.split([' ', ',']).filter(|word| !word.is_empty()) {
         greatest = greatest.max(Some(word.parse::<Scope>().ok()?));
     }
     let scope = greatest.unwrap_or(has);
@@ -259,7 +270,7 @@ pub(super) struct Grants {
     issued: Tally,
 }
 
-/// Counts for each client, of those that exist, within a window that begins with the first.
+/// Counts for each client id within a window that begins with the first.
 #[derive(Debug, Default)]
 struct Tally(Mutex<HashMap<ClientId, (u32, Timestamp)>>);
 
@@ -267,8 +278,17 @@ impl Tally {
     /// Counts one more; `Err` with the time until the window ends if that is more than `most`.
     fn note(&self, client: ClientId, now: Timestamp, most: u32) -> Result<(), Duration> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.retain(|_, (_, since)| now.since(*since) < WINDOW);
+        if counts.len() >= MOST && !counts.contains_key(&client) {
+            counts.retain(|_, (_, since)| now.since(*since) < WINDOW);
+            if counts.len() >= MOST {
+                // Somebody makes up ids. Counting from the start lets nobody in: no secret can be guessed.
+                counts.clear();
+            }
+        }
         let (count, since) = counts.entry(client).or_insert((0, now));
+        if now.since(*since) >= WINDOW {
+            (*count, *since) = (0, now);
+        }
         *count = count.saturating_add(1);
         if *count > most { Err(WINDOW.saturating_sub(now.since(*since))) } else { Ok(()) }
     }
@@ -292,6 +312,9 @@ mod tests {
             (Some("admin"), Write, None),
             (Some("read admin"), Write, None),
             (Some("READ"), Write, None),
+            (Some("read,write"), Write, Some(Write)),
+            (Some("read, write"), Read, None),
+            (Some("read,admin"), Write, None),
         ] {
             assert_eq!(scope_of(wanted, has), scope, "{wanted:?} of {has}");
         }
@@ -307,5 +330,9 @@ mod tests {
         assert_eq!(tally.note(one, at(20), 3), Err(Duration::from_secs(40)));
         assert_eq!(tally.note(two, at(20), 3), Ok(()));
         assert_eq!(tally.note(one, at(60), 3), Ok(()), "the next window");
+        for n in 0..30_000_u32 {
+            assert_eq!(tally.note(uuid::Uuid::from_u128(n.into()).into(), at(61), 3), Ok(()));
+        }
+        assert!(tally.0.lock().unwrap().len() <= MOST, "made-up ids fill no memory");
     }
 }

@@ -1,5 +1,7 @@
 //! Where OAuth 2.0 clients get their access tokens: the client credentials grant (RFC 6749 §4.4).
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -32,12 +34,15 @@ async fn token(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let answered = tokio::time::timeout(state.request_timeout, grant(&state, peer.as_deref(), &headers, body)).await;
-    match answered {
-        Ok(Ok(issued)) => shown(StatusCode::OK, &granted(&issued)),
-        Ok(Err(refusal)) => refusal.answer(&request.0.0),
-        Err(_) => Refusal::invalid_request("The request took too long.").answer(&request.0.0),
-    }
+    let until = tokio::time::Instant::now() + state.request_timeout;
+    let issued = match tokio::time::timeout_at(until, Form::read(&headers, body)).await {
+        Ok(Ok(form)) => tokio::time::timeout_at(until, grant(&state, peer.as_deref(), &headers, &form))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::took_too_long())),
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => Err(Refusal::invalid_request("The body took too long to come.")),
+    };
+    issued.map_or_else(|refusal| refusal.answer(&request.0.0), |issued| shown(StatusCode::OK, &granted(&issued)))
 }
 
 async fn only_post() -> Response {
@@ -47,9 +52,8 @@ async fn only_post() -> Response {
     response
 }
 
-async fn grant(state: &WebState, peer: Option<&Peer>, headers: &HeaderMap, body: Body) -> Result<Issued, Refusal> {
-    let form = Form::read(headers, body).await?;
-    let (client, secret) = credentials(headers, &form)?;
+async fn grant(state: &WebState, peer: Option<&Peer>, headers: &HeaderMap, form: &Form) -> Result<Issued, Refusal> {
+    let (client, secret) = credentials(headers, form)?;
     match form.get("grant_type")? {
         Some("client_credentials") => {}
         Some(_) => return Err(Refusal::new("unsupported_grant_type", "Only client_credentials is offered.")),
@@ -137,6 +141,22 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, ..Self::new("invalid_client", detail) }
     }
 
+    fn too_many(wait: Duration, error: &'static str, detail: &str) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self { status, retry_after: Some(wait.as_secs().max(1)), ..Self::new(error, detail) }
+    }
+
+    /// RFC 6749 §5.2 has no word for this; that of §4.1.2.1 says it.
+    fn unavailable(detail: &str) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, retry_after: Some(5), ..Self::new("temporarily_unavailable", detail) }
+    }
+
+    fn took_too_long() -> Self {
+        tracing::error!("a request for an access token took too long");
+        Self::unavailable("The request took too long. Try again.")
+    }
+
     fn answer(self, request: &str) -> Response {
         let mut detail = self.detail;
         if let Some(cause) = self.cause {
@@ -168,16 +188,19 @@ impl From<GrantError> for Refusal {
             GrantError::InvalidScope => {
                 Self::new("invalid_scope", "The scope is not known (read, write), or more than the client has.")
             }
-            GrantError::TooMany(wait) => Self {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                retry_after: Some(wait.as_secs().max(1)),
-                ..Self::new("invalid_client", "Too many requests for this client. Wait, and check its secret.")
-            },
+            GrantError::TooManyWrong(wait) => Self::too_many(
+                wait,
+                "invalid_client",
+                "The client is not known or its secret is wrong, too often by now. Wait, and check both.",
+            ),
+            GrantError::TooManyTokens(wait) => Self::too_many(
+                wait,
+                "temporarily_unavailable",
+                "This client gets more access tokens a minute than it can need. Use each until it ends (expires_in).",
+            ),
             GrantError::Service(_) => Self {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                retry_after: Some(5),
                 cause: Some(Box::new(error)),
-                ..Self::new("temporarily_unavailable", "The service cannot give a token right now. Try again.")
+                ..Self::unavailable("The service cannot give a token right now. Try again.")
             },
         }
     }

@@ -72,6 +72,8 @@ async fn a_client_gets_access_tokens_in_every_form(db: Db) {
             Some(basic(format!("{}:{secret}", id.replace('-', "%2D")))),
             format!("{grant}&client_id={id}&scope=read+write"),
         ),
+        // PingFederate puts commas between scopes.
+        (None, format!("{}&scope=read%2Cwrite", in_body(&id, &secret))),
     ] {
         let answer = ask(&app, authorization.as_deref(), &form).await;
         let body = answer.expect(200);
@@ -194,6 +196,23 @@ async fn s32_a_client_sees_its_own_connection(db: Db) {
     assert_eq!(scim.get("/Users").await.total(), 0);
 }
 
+/// A server that cannot answer in time says so, and not that the request was wrong.
+async fn a_database_that_hangs_is_not_the_clients_fault(db: Db) {
+    let app = TestApp::builder(db).set("ROLLCALL_SERVER__REQUEST_TIMEOUT_S", "1").start().await;
+    let (id, secret) = client(&app, "idp", Scope::Write).await;
+    let lock = match db {
+        Db::Sqlite => "BEGIN IMMEDIATE",
+        Db::Postgres => "BEGIN; LOCK TABLE access_token IN ACCESS EXCLUSIVE MODE",
+    };
+    let sql = app.sql().await;
+    sql.run(lock).await.expect("locked");
+    let answer = ask(&app, None, &in_body(&id, &secret)).await;
+    sql.run("ROLLBACK").await.expect("unlocked");
+    refused(&answer, 503, "temporarily_unavailable");
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    enter(&app, &id, &secret).await;
+}
+
 async fn s42_wrong_secrets_are_slowed_down_and_lock_nobody_out(db: Db) {
     let app = TestApp::start(db).await;
     let (id, secret) = client(&app, "idp", Scope::Write).await;
@@ -203,6 +222,14 @@ async fn s42_wrong_secrets_are_slowed_down_and_lock_nobody_out(db: Db) {
         statuses.push(ask(&app, None, &in_body(&id, "rcc_wrong")).await);
     }
     assert!(statuses[..10].iter().all(|answer| answer.status == 401), "{}", statuses[9]);
+    // Nobody can tell from the answers whether there is a client of some id.
+    let (mut unknown, nobody) = (Vec::new(), "0192f0c1-2345-7abc-8def-0123456789ab");
+    for _ in 0..12 {
+        unknown.push(ask(&app, None, &in_body(nobody, "rcc_wrong")).await);
+    }
+    for (known, unknown) in statuses.iter().zip(&unknown) {
+        assert_eq!((known.status, known.json()), (unknown.status, unknown.json()));
+    }
     let slowed = statuses.pop().expect("an answer");
     refused(&slowed, 429, "invalid_client");
     let wait: u64 = slowed.header("retry-after").expect("Retry-After").parse().expect("seconds");
@@ -212,12 +239,16 @@ async fn s42_wrong_secrets_are_slowed_down_and_lock_nobody_out(db: Db) {
     enter(&app, &id, &secret).await;
     app.clock.advance(Duration::from_mins(1));
     refused(&ask(&app, None, &in_body(&id, "rcc_wrong")).await, 401, "invalid_client");
-    // And a client that asks without end does not fill the table.
-    let mut last = 200;
+    // And a client that asks without end does not fill the table; it is not told that its secret were wrong.
+    let mut answers = Vec::new();
     for _ in 0..61 {
-        last = ask(&app, None, &in_body(&other, &others)).await.status;
+        answers.push(ask(&app, None, &in_body(&other, &others)).await);
     }
-    assert_eq!(last, 429);
+    let last = answers.pop().expect("an answer");
+    refused(&last, 429, "temporarily_unavailable");
+    assert!(!last.json()["error_description"].as_str().expect("words").contains("secret"), "{last}");
+    assert!(last.header("retry-after").is_some());
+    assert!(answers.iter().all(|answer| answer.status == 200));
 }
 
 on_both_databases!(
@@ -226,5 +257,6 @@ on_both_databases!(
     s33_access_tokens_are_short_lived_hashed_and_end_with_their_client,
     s33_an_access_token_may_do_no_more_than_its_client,
     s32_a_client_sees_its_own_connection,
+    a_database_that_hangs_is_not_the_clients_fault,
     s42_wrong_secrets_are_slowed_down_and_lock_nobody_out,
 );
