@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// The text names no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,16 @@ pub fn network(text: &str) -> Result<IpNet, NetworkError> {
     let text = text.trim();
     let alone = || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
     let network = IpNet::from_str(text).ok().or_else(alone);
-    network.map(|network| network.trunc()).ok_or_else(|| NetworkError(text.chars().take(60).collect()))
+    network.map(|network| canonical(network).trunc()).ok_or_else(|| NetworkError(text.chars().take(60).collect()))
+}
+
+/// An IPv4-mapped network is the IPv4 network itself: addresses are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(network, IpNet::V4)
 }
 
 /// The address of the client: that of the peer, unless the peer is a trusted proxy; then what it says in
@@ -65,6 +74,10 @@ mod tests {
             (" 203.0.113.9 ", "203.0.113.9/32"),
             ("2001:db8::/32", "2001:db8::/32"),
             ("::1", "::1/128"),
+            ("::ffff:203.0.113.9", "203.0.113.9/32"),
+            ("::ffff:203.0.113.9/120", "203.0.113.0/24"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::/0", "::/0"),
         ] {
             assert_eq!(network(text).map(|network| network.to_string()), Ok(shown.to_owned()), "{text}");
         }

@@ -42,11 +42,15 @@ pub struct AddArgs {
     /// The roles that rules may give to its people: of owner, admin, supervisor, agent
     #[arg(long, value_name = "ROLE,...", value_delimiter = ',', default_value = "supervisor,agent")]
     pub may_grant: Vec<Role>,
+    /// Take requests from these networks or addresses only
+    #[arg(long, value_name = "CIDR,...", default_value = "any", value_parser = networks)]
+    pub allow_ip: Networks,
 }
 
 const ADD_EXAMPLES: &str = "\
 Examples:
   rollcall connection add okta
+  rollcall connection add okta --allow-ip 203.0.113.0/24
   rollcall connection add entra --account acme-uk --may-grant admin,supervisor,agent";
 
 /// Change a connection. What is not named stays as it is.
@@ -119,7 +123,8 @@ impl ConnectionCommand {
                 let settings = ConnectionSettings {
                     dialect: Some(add.dialect),
                     may_grant: Some(add.may_grant.clone()),
-                    ..ConnectionSettings::default()
+                    allow_from: Some(add.allow_ip.0.clone()),
+                    enabled: None,
                 };
                 let connection = core.add_connection(&account, add.name.clone(), settings).await?;
                 output::line(format_args!(
