@@ -60,8 +60,6 @@ ids! {
     EventId,
     /// A SCIM group.
     GroupId,
-    /// One request of an identity provider.
-    PushId,
     /// A mapping rule.
     RuleId,
     /// A bearer token of a connection.

@@ -19,9 +19,7 @@ pub use ambient::{Ambient, Clock, Entropy, MockClock, OsEntropy, SeededEntropy, 
 pub use causes::Causes;
 pub use cursor::Page;
 pub use fold::fold;
-pub use ids::{
-    AccountId, ClientId, ConnectionId, EventId, GroupId, IdError, PushId, RuleId, TokenId, UserId, WorkerId,
-};
+pub use ids::{AccountId, ClientId, ConnectionId, EventId, GroupId, IdError, RuleId, TokenId, UserId, WorkerId};
 pub use seal::{Keyring, SealError};
 pub use secret::{SecretToken, token_hash};
 pub use slug::{Slug, SlugError, slugify};

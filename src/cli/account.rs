@@ -62,7 +62,7 @@ Examples:
   rollcall account add acme-uk
   rollcall account add acme-uk --account-sid AC... --api-key SK... --api-secret-file F --workspace-sid WS...";
 
-/// List the accounts.
+/// List the accounts, and how many workers wait to be removed, made or changed at TaskRouter.
 #[derive(Debug, Default, Args)]
 #[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {}
@@ -89,7 +89,8 @@ impl AccountCommand {
                 output::line(format_args!("account {} added", account.name))?;
             }
             Self::List(_) => {
-                let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "SINCE"]);
+                let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "WAITING", "SINCE"]);
+                let backlogs = core.backlogs().await?;
                 for account in core.list_accounts().await? {
                     let taskrouter = account.taskrouter.as_ref().map_or_else(
                         // Only the account `default` has the credentials of the configuration.
@@ -103,7 +104,12 @@ impl AccountCommand {
                         0 => "none".to_owned(),
                         version => format!("version {version}"),
                     };
-                    table.row([account.name.as_str(), &taskrouter, &rules, &account.created_at.to_string()]);
+                    let waiting = backlogs.get(&account.id).map_or_else(
+                        || "nothing".to_owned(),
+                        |backlog| format!("{} to remove, {} others", backlog.leavers, backlog.others),
+                    );
+                    let since = account.created_at.to_string();
+                    table.row([account.name.as_str(), &taskrouter, &rules, &waiting, &since]);
                 }
                 output::line(table)?;
             }

@@ -1,10 +1,13 @@
 //! Accounts: contact centres with their TaskRouter.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use crate::base::{AccountId, Slug};
 use crate::store::accounts::{self, Account, TaskRouterSettings};
 use crate::store::audit::AuditEvent;
+use crate::store::workers::{self, Backlog};
 
 use super::core::Core;
 use super::error::ServiceError;
@@ -13,6 +16,11 @@ use super::error::ServiceError;
 pub const DEFAULT: &str = "default";
 
 impl Core {
+    /// What waits to be brought about at TaskRouter, for each account that has something waiting.
+    pub async fn backlogs(&self) -> Result<HashMap<AccountId, Backlog>, ServiceError> {
+        Ok(workers::backlogs(self.store.read()).await?)
+    }
+
     /// Makes an account. The API secret is sealed before it is stored. A workspace belongs to one account: two would take
     /// each other's workers for their own.
     pub async fn add_account(

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::access::Access;
 use crate::base::{AccountId, Causes, EventId, UserId};
 use crate::store::recomputes::{self, Recompute};
 use crate::store::users::{self, User};
 use crate::store::workers::Wanted;
-use crate::store::{Change, StoreError, Tx};
+use crate::store::{Change, Tx};
 
 use super::core::{Core, Parts};
 use super::entitle::{Entitled, Entitling};
@@ -199,15 +198,4 @@ async fn next(tx: &Tx, work: &Recompute) -> Result<Vec<UserId>, ServiceError> {
     };
     let start = users.partition_point(|user| user.to_string() <= work.after_user);
     Ok(users.iter().skip(start).take(usize::try_from(CHUNK).unwrap_or(usize::MAX)).copied().collect())
-}
-
-/// The stored outcome of the rules for a user.
-pub fn stored_access(user: &User) -> Result<Option<Access>, ServiceError> {
-    let read = |text: &str| {
-        serde_json::from_str(text).map_err(|error| {
-            let what = format!("access of {}: {error}", user.id);
-            ServiceError::from(StoreError::Damaged { table: "user", what })
-        })
-    };
-    user.access.as_deref().map(read).transpose()
 }

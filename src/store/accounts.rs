@@ -68,18 +68,6 @@ impl Change {
         );
         Ok(())
     }
-
-    /// Sets the TaskRouter of an account.
-    pub fn set_account_taskrouter(&mut self, account: &Account, at: Timestamp) -> Result<(), StoreError> {
-        self.push(
-            Sql::new("UPDATE account SET taskrouter = ?, sealed_secret = ?, updated_at = ? WHERE id = ?")
-                .bind(account.taskrouter.as_ref().map(|t| to_json("account", t)).transpose()?)
-                .bind(account.sealed_secret.clone())
-                .bind(at.millis())
-                .bind(account.id.to_string()),
-        );
-        Ok(())
-    }
 }
 
 /// The account of a name.

@@ -79,18 +79,6 @@ pub struct Recorded {
     pub after: Option<Value>,
 }
 
-/// The events of one thing, oldest first, at most `limit`.
-pub async fn of_target(
-    session: &Session,
-    account: AccountId,
-    target: &str,
-    limit: u64,
-) -> Result<Vec<Recorded>, StoreError> {
-    let mut sql = Sql::new(format!("{SELECT} ORDER BY seq")).bind(account.to_string()).bind(target);
-    sql.push_limit(limit);
-    recorded(session, sql).await
-}
-
 /// The events of one thing that a request brought, oldest first, at most `limit`.
 pub async fn of_request(
     session: &Session,

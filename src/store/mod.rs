@@ -126,12 +126,6 @@ impl Store {
         .await
     }
 
-    /// Whether several copies of the server may use this database at once.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.reader.is_postgres()
-    }
-
     /// Finishes open writes and closes the database.
     pub async fn close(self) -> Result<(), StoreError> {
         let Self { pool, writer, reader, epoch: _ } = self;

@@ -128,12 +128,6 @@ impl Tx {
         self.session.epoch
     }
 
-    /// Whether this transaction waits for locks that others hold (PostgreSQL); SQLite has one writer at a time.
-    #[must_use]
-    pub fn has_concurrent_writers(&self) -> bool {
-        self.session.is_postgres()
-    }
-
     pub(super) async fn read_epoch(&mut self) -> Result<(), StoreError> {
         self.session.epoch = super::epoch::epoch_of(&self.session).await?;
         Ok(())

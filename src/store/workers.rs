@@ -3,6 +3,7 @@
 //! A re-hire takes over the row, so that an old removal can never delete a new person's worker. Times that decide are the
 //! database's own.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::base::{AccountId, EventId, Timestamp, UserId, WorkerId, fold};
@@ -385,19 +386,20 @@ pub struct Backlog {
     pub others: u64,
 }
 
-/// How many rows of an account are not as desired.
-pub async fn backlog(session: &Session, account: AccountId) -> Result<Backlog, StoreError> {
+/// How many rows of each account are not as desired; accounts without one are left out.
+pub async fn backlogs(session: &Session) -> Result<HashMap<AccountId, Backlog>, StoreError> {
+    // Naming the lanes leads to the index of what is due, which is little however many workers there are.
     let sql = Sql::new(
-        "SELECT lane, COUNT(*) AS n FROM worker WHERE account_id = ? AND due_at IS NOT NULL \
-         AND (applied_version IS NULL OR applied_version <> desired_version) GROUP BY lane",
-    )
-    .bind(account.to_string());
-    let mut backlog = Backlog::default();
+        "SELECT account_id, lane, COUNT(*) AS n FROM worker WHERE lane IN (0, 1) AND due_at IS NOT NULL \
+         AND (applied_version IS NULL OR applied_version <> desired_version) GROUP BY account_id, lane",
+    );
+    let mut backlogs: HashMap<AccountId, Backlog> = HashMap::new();
     for row in session.all(sql).await? {
+        let backlog = backlogs.entry(row.parsed("worker", "account_id")?).or_default();
         let n = row.int("n")?.unsigned_abs();
         if row.int("lane")? == 0 { backlog.leavers = n } else { backlog.others = n }
     }
-    Ok(backlog)
+    Ok(backlogs)
 }
 
 fn millis(duration: Duration) -> i64 {

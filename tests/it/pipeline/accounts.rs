@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::{ANA, RULES, app, assert_no_worker, only_worker, worker};
-use crate::support::{Db, on_both_databases, slug};
+use crate::support::{Db, TestApp, on_both_databases, slug};
 
 /// A TaskRouter workspace of another Twilio account.
 async fn other_workspace() -> (Arc<StandIn>, TaskRouterSettings, String) {
@@ -100,7 +100,7 @@ async fn an_account_whose_taskrouter_is_down_holds_up_no_other(db: Db) {
 }
 
 async fn a_paused_reconciler_takes_pushes_and_does_nothing(db: Db) {
-    let app = crate::support::TestApp::builder(db).rules(RULES).paused().start().await;
+    let app = TestApp::builder(db).rules(RULES).paused().start().await;
     let id = app.scim.add_user(ANA).await;
     app.scim.add_group("CC Agents", &[&id]).await;
     let sql = app.sql().await;
@@ -111,9 +111,39 @@ async fn a_paused_reconciler_takes_pushes_and_does_nothing(db: Db) {
     assert_eq!(app.stand_in().calls().total, 0);
 }
 
+/// Whoever switched the reconciler off sees what waits for it.
+async fn the_list_of_accounts_says_what_waits(db: Db) {
+    let app = TestApp::builder(db).rules(RULES).paused().start().await;
+    let waiting = async || {
+        let list = app.command(&["account", "list"]).await;
+        list.lines().find(|line| line.starts_with("default")).expect("the account").to_owned()
+    };
+    assert!(waiting().await.contains("  nothing  "), "{}", waiting().await);
+    let people = app.scim.add_users("p", 3).await;
+    app.scim.add_group("CC Agents", &people.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    app.scim.set_active(&people[0], false).await;
+    assert!(waiting().await.contains("  1 to remove, 2 others  "), "{}", waiting().await);
+    let sql = app.sql().await;
+    let explain = match db {
+        Db::Sqlite => "EXPLAIN QUERY PLAN",
+        Db::Postgres => {
+            // A small table is read as a whole, whatever indexes it has.
+            sql.run("SET enable_seqscan = off").await.expect("set");
+            "EXPLAIN"
+        }
+    };
+    let query = "SELECT account_id, lane, COUNT(*) AS n FROM worker WHERE lane IN (0, 1) AND due_at IS NOT NULL \
+                 AND (applied_version IS NULL OR applied_version <> desired_version) GROUP BY account_id, lane";
+    let rows = sql.rows(&format!("{explain} {query}")).await;
+    let column = if db == Db::Sqlite { 3 } else { 0 };
+    let plan: Vec<String> = rows.iter().map(|row| row.try_get_by_index(column).expect("a plan")).collect();
+    assert!(plan.join("\n").contains("worker_due"), "{plan:?}");
+}
+
 on_both_databases!(
     the_same_person_in_two_accounts_is_two_workers,
     a_workspace_belongs_to_one_account,
     an_account_whose_taskrouter_is_down_holds_up_no_other,
     a_paused_reconciler_takes_pushes_and_does_nothing,
+    the_list_of_accounts_says_what_waits,
 );
