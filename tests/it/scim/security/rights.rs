@@ -102,7 +102,7 @@ async fn s31_scim_sees_no_local_account(db: Db) {
     let id = "0192f0c1-2345-7abc-8def-0123456789ab";
     let insert = format!(
         "INSERT INTO \"user\" (id, account_id, connection_id, status, user_name, user_name_fold, search_text, document, \
-         role, version, created_at, updated_at) VALUES ('{id}', '{}', NULL, 'local', 'owner@acme.example', \
+         role, version, created_at, updated_at) VALUES ('{id}', '{}', NULL, 'active', 'owner@acme.example', \
          'owner@acme.example', 'owner@acme.example', '{{\"userName\":\"owner@acme.example\",\"active\":true}}', 'owner', 1, 1, 1)",
         app.account.id
     );
@@ -129,7 +129,7 @@ async fn s31_scim_sees_no_local_account(db: Db) {
     let rename = json!([{"op": "replace", "path": "userName", "value": "OWNER@acme.example"}]);
     app.scim.patch(&format!("/Users/{other}"), &rename).await.expect_error(409);
     let rows = app.sql().await.texts(&format!("SELECT status || ' ' || role FROM \"user\" WHERE id = '{id}'")).await;
-    assert_eq!(rows, ["local owner"]);
+    assert_eq!(rows, ["active owner"]);
 }
 
 on_both_databases!(

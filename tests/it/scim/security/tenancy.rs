@@ -100,6 +100,19 @@ async fn s32_ids_of_others_are_unknown(db: Db) {
                 );
             }
         }
+        // Searching everything by POST is no other way in.
+        let search = async |path: &str, filter: String| {
+            let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": filter});
+            other.post(path, &search).await.total()
+        };
+        for value in [&user, &group] {
+            for path in ["/.search", "/Users/.search", "/Groups/.search"] {
+                assert_eq!(search(path, format!("id eq \"{value}\"")).await, 0, "{path} {value}");
+            }
+        }
+        assert_eq!(search("/Users/.search", "userName eq \"ana@acme.example\"".to_owned()).await, 0);
+        assert_eq!(search("/Groups/.search", "displayName eq \"Agents\"".to_owned()).await, 0);
+        assert_eq!(search("/.search", "id pr".to_owned()).await, 2, "its own user and group");
         for filter in ["not (userName eq \"x\")", "id pr", "groups pr or active eq true"] {
             assert_eq!(other.filter("/Users", filter).await.total(), 1, "{filter}");
         }
