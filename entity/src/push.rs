@@ -45,6 +45,13 @@ pub struct Model {
     /// Names of attributes (JSON list).
     #[sea_orm(column_type = "Text")]
     pub ignored: String,
+    /// Of a bulk request.
+    pub failed_operations: i64,
+    /// What requests that were turned away have in common that share the row.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub alike: Option<String>,
+    /// How many requests the row stands for.
+    pub times: i64,
 }
 
 /// Relations are joined by hand where they are needed.

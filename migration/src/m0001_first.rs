@@ -324,10 +324,15 @@ CREATE TABLE push (
     request_id $text NOT NULL,
     resource_id $text,
     people $text NOT NULL,
-    ignored $text NOT NULL
+    ignored $text NOT NULL,
+    failed_operations bigint NOT NULL,
+    alike $text,
+    times bigint NOT NULL
 )
 --
 CREATE INDEX push_connection ON push (connection_id, seq)
+--
+CREATE UNIQUE INDEX push_alike ON push (alike) WHERE alike IS NOT NULL
 --
 CREATE INDEX push_failed ON push (connection_id, seq) WHERE failed = 1
 --

@@ -1,6 +1,5 @@
 //! `rollcall pushes`
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -17,8 +16,11 @@ use crate::store::pushes::Logged;
 
 /// How often it is looked for more.
 const EVERY: Duration = Duration::from_millis(500);
-/// Copies of the server write side by side, so that a number may appear after a greater one. It is looked back this far.
-const BACK: i64 = 100;
+/// Copies of the server write side by side, so that a number may appear after a greater one: each may write all that waits
+/// in its queue while another one is still at its first batch. It is looked back this far.
+const BACK: i64 = 10_000;
+/// How many numbers of one connection are read at once: more than it is looked back, so that it always comes forward.
+const AT_ONCE: u32 = 20_000;
 
 /// What identity providers sent, and what they were told.
 #[derive(Debug, Subcommand)]
@@ -131,11 +133,12 @@ impl TailArgs {
     async fn run(&self, core: &Core) -> Outcome {
         let account = core.account(&self.account.account).await?;
         let connections = connections(core, &account, self.connection.as_ref()).await?;
+        // What is there already is not news, but for what is shown of it.
+        let start = core.latest_pushes(&connections, false, 1).await?.last().map_or(0, |logged| logged.seq);
+        let mut seen = core.push_numbers_after(&connections, start - BACK, self.failed, AT_ONCE).await?;
         let latest = core.latest_pushes(&connections, self.failed, self.lines.max(1)).await?;
-        let mut last = latest.last().map_or(0, |logged| logged.seq);
-        // What was before the beginning is not news.
-        let before = core.pushes_after(&connections, last - BACK, false).await?;
-        let mut seen: BTreeSet<i64> = before.iter().map(|logged| logged.seq).filter(|seq| *seq <= last).collect();
+        seen.extend(latest.iter().map(|logged| logged.seq));
+        let mut last = seen.last().copied().unwrap_or(start);
         let surplus = latest.len().saturating_sub(usize::try_from(self.lines).unwrap_or(usize::MAX));
         for logged in &latest[surplus..] {
             self.show(logged, &connections)?;
@@ -145,12 +148,13 @@ impl TailArgs {
         }
         loop {
             tokio::time::sleep(EVERY).await;
-            for logged in core.pushes_after(&connections, last - BACK, self.failed).await? {
-                if seen.insert(logged.seq) {
-                    self.show(&logged, &connections)?;
-                    last = last.max(logged.seq);
-                }
+            let found = core.push_numbers_after(&connections, last - BACK, self.failed, AT_ONCE).await?;
+            let new: Vec<i64> = found.difference(&seen).copied().collect();
+            for logged in core.pushes_numbered(&new).await? {
+                self.show(&logged, &connections)?;
             }
+            last = new.last().copied().unwrap_or(last).max(last);
+            seen.extend(new);
             seen = seen.split_off(&(last - BACK));
         }
     }
@@ -185,6 +189,9 @@ fn line(logged: &Logged, connection: &str) -> String {
         "{}  {}  {connection}  {}  {} {}  {} ms",
         logged.seq, push.at, push.status, push.method, push.path, push.latency_ms
     );
+    if push.times > 1 {
+        text = format!("{text}  {} times in a minute", push.times);
+    }
     for part in [&push.scim_type, &push.detail].into_iter().flatten() {
         text.push_str("  ");
         text.push_str(part);
@@ -251,6 +258,6 @@ fn value(logged: &Logged, connection: &str) -> Value {
         "id": logged.seq, "at": push.at, "connection": connection, "token": push.bearer, "method": push.method,
         "path": push.path, "body": body, "note": push.note, "status": push.status, "scimType": push.scim_type,
         "detail": push.detail, "latencyMs": push.latency_ms, "request": push.request, "resource": push.resource,
-        "people": push.people, "ignored": push.ignored,
+        "people": push.people, "ignored": push.ignored, "failedOperations": push.failed_operations, "times": push.times,
     })
 }

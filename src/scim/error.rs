@@ -71,6 +71,9 @@ pub struct ScimError {
     pub scim_type: Option<ScimType>,
     /// What to change, in words.
     pub detail: String,
+    /// The PATCH path that the detail repeats. It may hold a filter and in it a value, which the answer may say and a log may
+    /// not.
+    pub path: Option<String>,
 }
 
 macro_rules! constructors {
@@ -78,7 +81,7 @@ macro_rules! constructors {
         $(#[$doc])*
         #[must_use]
         pub fn $name(detail: impl Into<String>) -> Self {
-            Self { status: $status, scim_type: $kind, detail: detail.into() }
+            Self { status: $status, scim_type: $kind, detail: detail.into(), path: None }
         }
     )+};
 }
@@ -135,7 +138,13 @@ impl ScimError {
     #[must_use]
     pub fn internal(reference: &str) -> Self {
         let detail = format!("The server failed to do this. Reference for the operator: {reference}");
-        Self { status: 500, scim_type: None, detail }
+        Self { status: 500, scim_type: None, detail, path: None }
+    }
+
+    /// The same error about a path, which its detail repeats as [`excerpt`] writes it.
+    #[must_use]
+    pub fn about_path(self, path: &str) -> Self {
+        Self { path: Some(excerpt(path)), ..self }
     }
 
     /// The Error message (RFC 7644 §3.12), in which `status` is a string.

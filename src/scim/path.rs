@@ -68,6 +68,7 @@ fn unreadable(text: &str, scanner: &Scanner<'_>) -> ScimError {
         excerpt(text),
         scanner.position()
     ))
+    .about_path(text)
 }
 
 #[cfg(test)]

@@ -6,17 +6,14 @@ use serde_json::{Map, Value};
 
 use crate::base::UserId;
 
-use super::document::read_resource;
-use super::error::excerpt;
-use super::patch::{OpKind, read_patch};
-use super::{AttrName, Dialect, ResourceKind, json, schema_of};
+use super::filter::Limits;
+use super::path::PatchPath;
+use super::{ResourceKind, ScimError, json};
 
 /// The longest body that is kept, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 /// The longest text in it, in characters.
 const MAX_TEXT: usize = 500;
-/// The most ids and names that are listed.
-const MAX_LISTED: usize = 200;
 /// Stands where something was taken out.
 pub const REMOVED: &str = "(removed)";
 
@@ -40,18 +37,15 @@ pub struct Kept {
     /// The body without what is nobody's business, perhaps cut.
     pub body: String,
     /// The ids in it that are those of users, or of groups as members.
-    pub members: Vec<String>,
-    /// The attributes in it that are not stored here.
-    pub ignored: Vec<String>,
+    pub members: BTreeSet<String>,
 }
 
 /// Reads the body of a request for the log; none if it is no JSON, since then nothing can be taken out of it.
 ///
-/// `kind` is the type of the endpoint, and `partial` whether the request changes parts only.
+/// `kind` is the type of the endpoint, if it has one.
 #[must_use]
-pub fn keep(body: &[u8], kind: Option<ResourceKind>, partial: bool, dialect: Dialect) -> Option<Kept> {
+pub fn keep(body: &[u8], kind: Option<ResourceKind>) -> Option<Kept> {
     let mut body = json::parse(body).ok()?;
-    let ignored = kind.map(|kind| ignored(kind, partial, &body, dialect)).unwrap_or_default();
     let mut members = BTreeSet::new();
     if kind == Some(ResourceKind::Group) {
         collect_ids(&body, &mut members);
@@ -63,7 +57,7 @@ pub fn keep(body: &[u8], kind: Option<ResourceKind>, partial: bool, dialect: Dia
         text.truncate(end);
         text.push_str("...");
     }
-    Some(Kept { body: text, members: members.into_iter().take(MAX_LISTED).collect(), ignored })
+    Some(Kept { body: text, members })
 }
 
 /// Takes out what is nobody's business, and cuts long texts.
@@ -134,43 +128,50 @@ fn collect_ids(value: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
-/// The names in a body that are not stored here. What cannot be read has its error in the answer.
-fn ignored(kind: ResourceKind, partial: bool, body: &Value, dialect: Dialect) -> Vec<String> {
-    let mut names = if partial {
-        let operations = read_patch(body.clone(), dialect).unwrap_or_default();
-        let mut names = Vec::new();
-        for operation in operations.iter().filter(|operation| operation.kind != OpKind::Remove) {
-            match (&operation.path, &operation.value) {
-                (Some(path), _) => names.extend(unknown(kind, &path.attr, dialect)),
-                (None, Some(Value::Object(fields))) => names.extend(fields.keys().filter_map(|key| {
-                    let bare = key.split('[').next().unwrap_or_default();
-                    unknown(kind, &AttrName::parse(bare).ok()?, dialect)
-                })),
-                (None, _) => {}
-            }
-        }
-        names
-    } else {
-        read_resource(kind, body.clone(), dialect).map(|incoming| incoming.ignored).unwrap_or_default()
-    };
-    names.sort();
-    names.dedup();
-    names.truncate(MAX_LISTED);
-    names
+/// The name of an attribute as a list of names has it: without filters, which may hold values.
+///
+/// ```text
+/// emails[type eq "work"].shoe    ->   emails[...].shoe
+/// password[value eq "hunter2     ->   password[...
+/// ```
+#[must_use]
+pub fn plain_name(name: &str) -> String {
+    if name.chars().all(is_of_name) {
+        return name.to_owned();
+    }
+    if let Ok(path) = PatchPath::parse(name, &Limits::default()) {
+        let filter = if path.filter.is_some() { "[...]" } else { "" };
+        let sub = path.sub.map(|sub| format!(".{sub}")).unwrap_or_default();
+        return format!("{}{filter}{sub}", path.attr);
+    }
+    let end = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+    let bracket = if name[end..].starts_with('[') { "[" } else { "" };
+    format!("{}{bracket}...", &name[..end])
 }
 
-fn unknown(kind: ResourceKind, name: &AttrName, dialect: Dialect) -> Option<String> {
-    let known = name.name.eq_ignore_ascii_case("schemas") || schema_of(kind).resolve(name, dialect).is_some();
-    (!known).then(|| excerpt(&name.to_string()))
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '.' | ':' | '_' | '-' | '$')
+}
+
+/// The detail of an error as the log keeps it: a path is repeated without what stands in its filters.
+#[must_use]
+pub fn plain_detail(error: &ScimError) -> String {
+    // PostgreSQL holds no NUL in a text, and one row that it refuses would cost the whole batch.
+    let detail = error.detail.replace('\0', "\u{fffd}");
+    match &error.path {
+        Some(path) => detail.replace(&format!("\"{path}\""), &format!("\"{}\"", plain_name(path))),
+        None => detail,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scim::error::excerpt;
     use serde_json::json;
 
-    fn kept(kind: ResourceKind, patch: bool, body: &Value) -> Kept {
-        keep(body.to_string().as_bytes(), Some(kind), patch, Dialect::Auto).unwrap()
+    fn kept(kind: ResourceKind, body: &Value) -> Kept {
+        keep(body.to_string().as_bytes(), Some(kind)).unwrap()
     }
 
     #[test]
@@ -197,24 +198,22 @@ mod tests {
             json!({"operations": [{"OP": "Add", "Path": "password", "VALUE": canary}]}),
             json!({"Operations": [{"op": "add", "value": {"password": canary, "photos[primary eq true].value": canary}}]}),
         ] {
-            for patch in [true, false] {
-                let kept = kept(ResourceKind::User, patch, &body);
-                assert!(!format!("{kept:?}").contains(canary), "{body}: {kept:?}");
-            }
+            let kept = kept(ResourceKind::User, &body);
+            assert!(!format!("{kept:?}").contains(canary), "{body}: {kept:?}");
         }
     }
 
     #[test]
     fn the_rest_stays_and_is_bounded() {
         let body = json!({"userName": "ana@acme.example", "active": false, "title": null, "password": null});
-        assert_eq!(kept(ResourceKind::User, false, &body).body, body.to_string());
-        let long = kept(ResourceKind::User, false, &json!({"title": "ü".repeat(10_000)}));
+        assert_eq!(kept(ResourceKind::User, &body).body, body.to_string());
+        let long = kept(ResourceKind::User, &json!({"title": "ü".repeat(10_000)}));
         assert!(long.body.len() < 1_100 && long.body.ends_with("...\"}"), "{}", long.body);
         let many: Vec<Value> = (0..5_000).map(|n| json!({"value": format!("ü{n}")})).collect();
-        let many = kept(ResourceKind::Group, false, &json!({"displayName": "g", "members": many}));
+        let many = kept(ResourceKind::Group, &json!({"displayName": "g", "members": many}));
         assert!(many.body.len() <= MAX_BODY + 3 && many.body.ends_with("..."));
-        assert_eq!(keep(b"{\"password\":\"x\"", Some(ResourceKind::User), false, Dialect::Auto), None);
-        assert_eq!(keep(b"", None, false, Dialect::Auto), None);
+        assert_eq!(keep(b"{\"password\":\"x\"", Some(ResourceKind::User)), None);
+        assert_eq!(keep(b"", None), None);
     }
 
     #[test]
@@ -227,18 +226,38 @@ mod tests {
                 {"op": "add", "path": "members", "value": [{"value": two, "$ref": format!("https://x/Users/{two}")}]}]}),
             json!({"Operations": [{"op": "add", "value": {"members": [one, two]}}]}),
         ] {
-            assert_eq!(kept(ResourceKind::Group, true, &body).members, [one, two], "{body}");
-            assert!(kept(ResourceKind::User, true, &body).members.is_empty());
+            assert_eq!(
+                kept(ResourceKind::Group, &body).members,
+                BTreeSet::from([one, two].map(str::to_owned)),
+                "{body}"
+            );
+            assert!(kept(ResourceKind::User, &body).members.is_empty());
         }
     }
 
     #[test]
-    fn what_is_not_stored_is_named() {
-        let body = json!({"userName": "a", "shoeSize": 4, "emails": [{"value": "a", "shoe": 1}], "title": "x"});
-        assert_eq!(kept(ResourceKind::User, false, &body).ignored, ["emails.shoe", "shoeSize"]);
-        let body = json!({"Operations": [
-            {"op": "Replace", "path": "shoeSize", "value": 4}, {"op": "Add", "path": "title", "value": "x"},
-            {"op": "Add", "value": {"name.givenName": "A", "hat": 1, "emails[type eq \"work\"].value": "a"}}]});
-        assert_eq!(kept(ResourceKind::User, true, &body).ignored, ["hat", "shoeSize"]);
+    fn s59_names_and_details_are_kept_without_what_stands_in_filters() {
+        for (path, plain) in [
+            ("shoeSize", "shoeSize"),
+            ("urn:x:y:2.0:User:shoe.size", "urn:x:y:2.0:User:shoe.size"),
+            ("emails[type eq \"canary\"].shoe", "emails[...].shoe"),
+            ("secret[value eq \"can]ary\"]", "secret[...]"),
+            ("password[value eq \"canary", "password[..."),
+            ("password eq \"canary\"", "password..."),
+            ("\"canary\"", "..."),
+        ] {
+            assert_eq!(plain_name(path), plain, "{path}");
+            let error = PatchPath::parse(path, &Limits::default()).err();
+            let error = error.unwrap_or_else(|| {
+                ScimError::invalid_path(format!("There is no attribute \"{}\".", excerpt(path))).about_path(path)
+            });
+            let detail = plain_detail(&error);
+            assert!(!detail.contains("canary") && error.detail.ends_with('.'), "{path}: {detail}");
+            if error.path.is_some() {
+                assert!(error.detail.contains("canary") == path.contains("canary"), "the answer may say it");
+                assert!(detail.contains(plain), "{path}: {detail}");
+            }
+        }
+        assert_eq!(plain_detail(&ScimError::not_found("a\0b")), "a\u{fffd}b");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use crate::base::{Causes, Timestamp, TokenId, token_hash};
+use crate::base::{Timestamp, token_hash};
 use crate::scim::{Dialect, ScimError};
 use crate::store::connections::Connection;
 use crate::store::{StoreError, clients, tokens, users};
@@ -63,9 +63,6 @@ impl Core {
         if !known.is_good(now) || !self.user_is_active(&known).await? {
             return Err(Refused { error: unauthorized().into(), whose: Some(Box::new(known.sender())) });
         }
-        if let Some(token) = known.touches.filter(|_| known.is_due_for_touch(now)) {
-            self.touch(token, now).await;
-        }
         Ok(Caller {
             account: known.connection.account,
             connection: known.connection.id,
@@ -76,6 +73,8 @@ impl Core {
             user: known.user,
             allow_from: Arc::clone(&known.connection.allow_from),
             request,
+            used: known.touches.filter(|_| known.is_due_for_touch(now)),
+            trail: Arc::default(),
         })
     }
 
@@ -123,14 +122,6 @@ impl Core {
             connection,
             touched: AtomicI64::default(),
         }))
-    }
-
-    /// A failure here is logged and costs a date on a page, not the request.
-    async fn touch(&self, token: TokenId, at: Timestamp) {
-        let touched = self.store.keep(move |tx| Box::pin(tokens::touch(tx, token, at))).await;
-        if let Err(error) = touched {
-            tracing::warn!(error = %Causes(&error), "the last use of a token was not recorded");
-        }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::base::UserId;
 use crate::scim::bulk::{Action, BulkRequest, Operation, Task, order};
-use crate::scim::document::read_resource;
 use crate::scim::patch::read_patch;
 use crate::scim::{Projection, ResourceKind, ScimError};
 
@@ -75,12 +75,15 @@ impl Core {
     ) -> BulkOutcome {
         let task = task.and_then(|task| task.resolve(ids));
         let location = task.as_ref().ok().filter(|task| !task.id.is_empty()).map(|task| self.location(task));
+        let named = task.as_ref().ok().filter(|task| task.id.parse::<UserId>().is_ok()).map(|task| task.id.clone());
+        caller.trail.resources(named);
         let written = match task {
             Ok(task) => self.do_task(caller, task).await,
             Err(error) => Err(error.into()),
         };
         match written {
             Ok(written) => {
+                caller.trail.resources([written.id.clone()]);
                 if let Some(name) = bulk_id.clone().filter(|_| written.done.status == 201) {
                     ids.insert(name, written.id);
                 }
@@ -114,11 +117,11 @@ impl Core {
                         self.patch_user(caller, &id, operations, version, &nothing).await?
                     }
                     Action::Replace => {
-                        let incoming = read_resource(kind, data, caller.dialect)?;
+                        let incoming = caller.read_resource(kind, data)?;
                         self.replace_user(caller, &id, incoming, version, &nothing).await?
                     }
                     Action::Create | Action::Delete => {
-                        self.create_user(caller, read_resource(kind, data, caller.dialect)?, &nothing).await?
+                        self.create_user(caller, caller.read_resource(kind, data)?, &nothing).await?
                     }
                 };
                 (user.location, user.version)
@@ -130,11 +133,11 @@ impl Core {
                         self.patch_group(caller, &id, operations, version, &nothing).await?
                     }
                     Action::Replace => {
-                        let incoming = read_resource(kind, data, caller.dialect)?;
+                        let incoming = caller.read_resource(kind, data)?;
                         self.replace_group(caller, &id, incoming, version, &nothing).await?
                     }
                     Action::Create | Action::Delete => {
-                        self.create_group(caller, read_resource(kind, data, caller.dialect)?, &nothing).await?
+                        self.create_group(caller, caller.read_resource(kind, data)?, &nothing).await?
                     }
                 };
                 (group.location, group.version)

@@ -15,6 +15,7 @@ use crate::store::{Session, StoreError, Tx, rules};
 
 use super::error::ServiceError;
 use super::pushes::Sender;
+use super::trail::Trail;
 
 /// Who sends a SCIM request: a token of one connection of one account.
 #[derive(Clone, Debug)]
@@ -37,6 +38,10 @@ pub struct Caller {
     pub allow_from: Arc<[IpNet]>,
     /// The id of the request.
     pub request: Arc<str>,
+    /// The token, if it is time to write down that it is in use.
+    pub used: Option<TokenId>,
+    /// Where the request's doings are noted, for the log of pushes.
+    pub trail: Arc<Trail>,
 }
 
 impl Caller {

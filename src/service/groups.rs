@@ -120,9 +120,10 @@ impl Core {
         if_match: Versions,
         projection: &Projection,
     ) -> Result<GroupBody, ServiceError> {
-        let dialect = caller.dialect;
+        let (dialect, trail) = (caller.dialect, Arc::clone(&caller.trail));
         let make = move |before: &Map<String, Value>| {
             let patched = patch::apply(ResourceKind::Group, before, &operations, dialect)?;
+            trail.ignored(&patched.ignored);
             Ok((patched.document, patched.members))
         };
         let group = self.change_group(caller, id, "group.patch", if_match, make).await?;
@@ -154,6 +155,7 @@ impl Core {
                     let editing =
                         Editing { tx, parts: &parts, caller: &caller, id: group_id, event: parts.ambient.id(), at };
                     let moved = Moved { added: Vec::new(), removed };
+                    moved.note(&caller);
                     let before = json!({"document": group.attributes()?, "members": moved.as_value()});
                     let mut change = tx.change();
                     editing.audit(&mut change, "group.delete", Some(before), None)?;

@@ -53,6 +53,11 @@ impl Moved {
         Ok(people)
     }
 
+    /// Notes them for the log of pushes.
+    pub(super) fn note(&self, caller: &Caller) {
+        caller.trail.resources(self.added.iter().chain(&self.removed).map(Member::id));
+    }
+
     /// For the audit trail.
     pub(super) fn as_value(&self) -> Value {
         let ids = |members: &[Member]| members.iter().map(Member::id).collect::<Vec<_>>();
@@ -86,6 +91,7 @@ impl Membership<'_> {
                 MemberChange::Clear => moved.removed.extend(memberships::keep_only(self.tx, self.group, &[]).await?),
             }
         }
+        moved.note(self.caller);
         Ok(moved)
     }
 

@@ -21,6 +21,7 @@ mod render;
 pub mod rules;
 pub mod search;
 pub mod tokens;
+pub mod trail;
 pub mod users;
 
 pub use crate::scim::Versions;

@@ -3,8 +3,15 @@
 //! A request hands over what it has and goes on: no database, no waiting, no reading of bodies. A task brings it into form
 //! and writes it in batches. What does not fit into the queue is counted and lost, and so is the tail when the process is
 //! killed: changes and the audit trail never depend on it.
+//!
+//! Who is turned away at the door, with a token that has ended, from a wrong address or too often, can send without end:
+//! of those requests nothing is kept but their number, in one row for each bearer, reason and minute.
 
-use std::collections::HashMap;
+mod looking;
+
+pub use looking::Shown;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,16 +20,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::base::{AccountId, Causes, ConnectionId, Timestamp};
-use crate::scim::{Dialect, ResourceKind, push};
-use crate::store::accounts::Account;
-use crate::store::audit::{self, Recorded};
-use crate::store::connections::Connection;
-use crate::store::pushes::{self, Logged, Push, Reads};
-use crate::store::{Store, StoreError};
+use crate::base::{AccountId, Causes, ConnectionId, Timestamp, TokenId};
+use crate::scim::{Dialect, ResourceKind, ScimError, push};
+use crate::store::pushes::{self, Push, Reads};
+use crate::store::{Store, StoreError, tokens};
 
-use super::core::Core;
-use super::error::ServiceError;
+use super::trail::{MAX_LISTED, Told};
 
 /// How many requests may wait to be written.
 const QUEUE: usize = 2_048;
@@ -36,12 +39,8 @@ const EVERY: Duration = Duration::from_millis(200);
 const BATCH: usize = 100;
 /// How many shapes of reads are told apart within a minute.
 const SHAPES: usize = 1_000;
-/// How many requests are read at once by whoever watches.
-const FOLLOWED: u32 = 2_000;
-/// How many rows are deleted in one transaction.
-const SWEPT: u32 = 500;
-/// How many events of the audit trail are shown with a request.
-const EVENTS: u64 = 50;
+/// How many kinds of requests that were turned away wait to be written: far more than there are tokens.
+const ALIKE: usize = 10_000;
 
 /// Whose request it is.
 #[derive(Clone, Copy, Debug)]
@@ -83,10 +82,10 @@ pub struct Exchange {
     pub body: Body,
     /// The HTTP status; 0 if the client went away before the answer.
     pub status: u16,
-    /// The kind of refusal.
-    pub scim_type: Option<&'static str>,
-    /// The refusal in words.
-    pub detail: Option<String>,
+    /// The refusal.
+    pub error: Option<ScimError>,
+    /// What was noted while it was done.
+    pub told: Told,
     /// From the head of the request to its answer.
     pub latency: Duration,
     /// The id of the request.
@@ -100,6 +99,8 @@ struct Shared {
     dropped: AtomicU64,
     bodies: AtomicUsize,
     reads: Mutex<HashMap<(AccountId, ConnectionId, Timestamp, String), i64>>,
+    turned_away: Mutex<HashMap<String, (Exchange, i64)>>,
+    used: Mutex<HashMap<TokenId, Timestamp>>,
 }
 
 /// Where requests are handed over.
@@ -149,11 +150,34 @@ impl PushLog {
 
     /// Counts a read that succeeded. `shape` says what was read, without anybody's data.
     pub fn count(&self, sender: &Sender, now: Timestamp, shape: String) {
-        let minute = Timestamp::from_millis(now.millis() - now.millis().rem_euclid(60_000));
         let mut reads = self.shared.reads.lock().unwrap_or_else(PoisonError::into_inner);
         let shape = if reads.len() < SHAPES { shape } else { "other".to_owned() };
-        *reads.entry((sender.account, sender.connection, minute, shape)).or_default() += 1;
+        *reads.entry((sender.account, sender.connection, minute_of(now), shape)).or_default() += 1;
     }
+
+    /// Counts a request that was turned away at the door for that reason, whatever it was.
+    pub fn turned_away(&self, exchange: Exchange, reason: &str) {
+        let alike = format!("{} {} {reason}", exchange.sender.bearer, minute_of(exchange.at).millis());
+        let mut waiting = self.shared.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= ALIKE && !waiting.contains_key(&alike) {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.entry(alike).or_insert((Exchange { body: Body::None, ..exchange }, 0)).1 += 1;
+    }
+
+    /// Takes down that a token is in use, to be written with the rest.
+    pub fn used(&self, token: TokenId, at: Timestamp) {
+        self.shared.used.lock().unwrap_or_else(PoisonError::into_inner).insert(token, at);
+    }
+}
+
+fn minute_of(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(time.millis() - time.millis().rem_euclid(60_000))
+}
+
+fn take<T: Default>(waiting: &Mutex<T>) -> T {
+    std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Shared {
@@ -187,7 +211,14 @@ impl PushWriter {
             }
             self.write(std::mem::take(&mut batch)).await;
         }
+        let mut alike = take(&self.shared.turned_away).into_iter().peekable();
+        while alike.peek().is_some() {
+            let some = alike.by_ref().take(BATCH);
+            let rows = some.map(|(alike, (first, times))| Push { alike: Some(alike), times, ..in_form(first) });
+            self.write(rows.collect()).await;
+        }
         self.write_reads().await;
+        self.write_used().await;
         let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(dropped, "requests are missing from the log of pushes: more came than could be written");
@@ -209,7 +240,7 @@ impl PushWriter {
     }
 
     async fn write_reads(&self) {
-        let counted = std::mem::take(&mut *self.shared.reads.lock().unwrap_or_else(PoisonError::into_inner));
+        let counted = take(&self.shared.reads);
         if counted.is_empty() {
             return;
         }
@@ -229,25 +260,57 @@ impl PushWriter {
             tracing::warn!(error = %Causes(&error), "reads could not be counted");
         }
     }
+
+    /// A failure here is logged and costs a date on a page.
+    async fn write_used(&self) {
+        let used: Arc<Vec<(TokenId, Timestamp)>> = Arc::new(take(&self.shared.used).into_iter().collect());
+        if used.is_empty() {
+            return;
+        }
+        let written: Result<(), StoreError> = self
+            .store
+            .keep(move |tx| {
+                let used = Arc::clone(&used);
+                Box::pin(async move {
+                    for (token, at) in used.iter() {
+                        tokens::touch(tx, *token, *at).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+        if let Err(error) = written {
+            tracing::warn!(error = %Causes(&error), "the last use of tokens was not recorded");
+        }
+    }
 }
 
 /// What is kept of a request.
 fn in_form(exchange: Exchange) -> Push {
     let (kind, id) = about(&exchange.path);
-    let (kept, note) = match &exchange.body {
+    let (kept, unkept) = match &exchange.body {
         Body::None => (None, None),
         Body::Long(size) => (None, Some(format!("{size} bytes or more, not kept"))),
-        Body::Whole(body) => match push::keep(body, kind, exchange.method == "PATCH", exchange.sender.dialect) {
+        Body::Whole(body) => match push::keep(body, kind) {
             Some(kept) => (Some(kept), None),
             None => (None, Some(format!("{} bytes that are not JSON, not kept", body.len()))),
         },
     };
+    let told = exchange.told;
     let resource = id.map(str::to_owned).or(exchange.created);
     let kept = kept.unwrap_or_default();
-    let mut people = kept.members;
-    if kind == Some(ResourceKind::User) {
-        people.extend(resource.clone());
-    }
+    let about = resource.clone().filter(|_| kind == Some(ResourceKind::User));
+    // What was done comes first, and then what was only named.
+    let people: BTreeSet<String> = about.into_iter().chain(told.resources).collect();
+    let named = kept.members.into_iter().filter(|id| !people.contains(id)).collect::<Vec<_>>();
+    let too_many = told.more_resources || people.len() + named.len() > MAX_LISTED;
+    let people = people.into_iter().chain(named).take(MAX_LISTED).collect();
+    let unlisted = too_many.then(|| format!("{MAX_LISTED} people are listed, there are more"));
+    let error = exchange.error.or_else(|| {
+        let first = told.first?;
+        let detail = format!("{} of {} operations failed, the first: {}", told.failed, told.operations, first.detail);
+        Some(ScimError { detail, ..first })
+    });
     Push {
         at: exchange.at,
         account: exchange.sender.account,
@@ -256,16 +319,18 @@ fn in_form(exchange: Exchange) -> Push {
         method: exchange.method,
         path: exchange.path,
         body: Some(kept.body).filter(|body| !body.is_empty()),
-        note,
+        note: [unkept, unlisted].into_iter().flatten().reduce(|one, other| format!("{one}; {other}")),
         status: exchange.status,
-        scim_type: exchange.scim_type.map(str::to_owned),
-        // PostgreSQL holds no NUL in a text, and one row that it refuses would cost the whole batch.
-        detail: exchange.detail.map(|text| text.replace('\0', "\u{fffd}")),
+        scim_type: error.as_ref().and_then(|error| error.scim_type).map(|kind| kind.as_str().to_owned()),
+        detail: error.as_ref().map(push::plain_detail),
         latency_ms: i64::try_from(exchange.latency.as_millis()).unwrap_or(i64::MAX),
         request: exchange.request.to_string(),
         resource,
         people,
-        ignored: kept.ignored,
+        ignored: told.ignored.into_iter().collect(),
+        failed_operations: i64::try_from(told.failed).unwrap_or(i64::MAX),
+        alike: None,
+        times: 1,
     }
 }
 
@@ -278,103 +343,6 @@ fn about(path: &str) -> (Option<ResourceKind>, Option<&str>) {
         _ => return (None, None),
     };
     (Some(kind), parts.next().filter(|id| !id.is_empty() && !id.starts_with('.')))
-}
-
-/// A logged request with what the audit trail says of it.
-#[derive(Debug)]
-pub struct Shown {
-    /// The request.
-    pub logged: Logged,
-    /// The name of its connection.
-    pub connection: String,
-    /// What it changed of the resource that it is about.
-    pub events: Vec<Recorded>,
-}
-
-impl Core {
-    /// The latest requests of connections, the oldest first, at most `limit`.
-    pub async fn latest_pushes(
-        &self,
-        connections: &[Connection],
-        failed: bool,
-        limit: u32,
-    ) -> Result<Vec<Logged>, ServiceError> {
-        let mut found = Vec::new();
-        for connection in connections {
-            found.extend(pushes::latest(self.store.read(), connection.id, failed, limit).await?);
-        }
-        found.sort_by_key(|logged| logged.seq);
-        let surplus = found.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(found.split_off(surplus))
-    }
-
-    /// Requests of connections behind a number, the oldest first.
-    pub async fn pushes_after(
-        &self,
-        connections: &[Connection],
-        seq: i64,
-        failed: bool,
-    ) -> Result<Vec<Logged>, ServiceError> {
-        let mut found = Vec::new();
-        for connection in connections {
-            found.extend(pushes::after(self.store.read(), connection.id, seq, failed, FOLLOWED).await?);
-        }
-        found.sort_by_key(|logged| logged.seq);
-        Ok(found)
-    }
-
-    /// One request, and what it changed.
-    pub async fn push(&self, account: &Account, seq: i64) -> Result<Shown, ServiceError> {
-        let missing = || ServiceError::Missing {
-            kind: "push",
-            name: seq.to_string(),
-            hint: format!("; see `rollcall pushes tail --account {}`", account.name),
-        };
-        let logged = pushes::by_seq(self.store.read(), account.id, seq).await?.ok_or_else(missing)?;
-        let connections = self.list_connections(account).await?;
-        let connection = connections.into_iter().find(|connection| connection.id == logged.push.connection);
-        let events = match &logged.push.resource {
-            Some(target) => {
-                audit::of_request(self.store.read(), account.id, target, &logged.push.request, EVENTS).await?
-            }
-            None => Vec::new(),
-        };
-        Ok(Shown { logged, connection: connection.map(|c| c.name.to_string()).unwrap_or_default(), events })
-    }
-
-    /// What was read of a connection since a time, by shape.
-    pub async fn reads(&self, connection: &Connection, since: Timestamp) -> Result<Vec<Reads>, ServiceError> {
-        Ok(pushes::reads(self.store.read(), connection.id, since).await?)
-    }
-
-    /// Deletes what the log of pushes has from before a time, in small transactions; says how many requests.
-    pub async fn sweep_pushes(&self, keep: Duration) -> Result<u64, ServiceError> {
-        let now = self.ambient.now();
-        let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-        let (before, mut swept) = (Timestamp::from_millis(now.millis().saturating_sub(keep)), 0);
-        for account in self.list_accounts().await? {
-            for connection in self.list_connections(&account).await? {
-                let id = connection.id;
-                loop {
-                    let some: Result<(u64, u64), StoreError> = self
-                        .store
-                        .keep(move |tx| {
-                            Box::pin(async move {
-                                let rows = pushes::sweep(tx, id, before, SWEPT).await?;
-                                Ok((rows, pushes::sweep_reads(tx, id, before, SWEPT).await?))
-                            })
-                        })
-                        .await;
-                    let (rows, reads) = some?;
-                    swept += rows;
-                    if rows.max(reads) < u64::from(SWEPT) {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(swept)
-    }
 }
 
 #[cfg(test)]
@@ -396,8 +364,8 @@ mod tests {
             path: path.to_owned(),
             body,
             status: 201,
-            scim_type: None,
-            detail: None,
+            error: None,
+            told: Told::default(),
             latency: Duration::from_millis(3),
             request: "r".into(),
             created: Some("made".to_owned()),

@@ -144,9 +144,11 @@ impl Core {
         if_match: Versions,
         projection: &Projection,
     ) -> Result<Rendered, ServiceError> {
-        let dialect = caller.dialect;
+        let (dialect, trail) = (caller.dialect, std::sync::Arc::clone(&caller.trail));
         self.change_user(caller, id, "user.patch", if_match, projection, move |before| {
-            Ok(patch::apply(ResourceKind::User, before, &operations, dialect)?.document)
+            let patched = patch::apply(ResourceKind::User, before, &operations, dialect)?;
+            trail.ignored(&patched.ignored);
+            Ok(patched.document)
         })
         .await
     }

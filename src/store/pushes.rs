@@ -42,13 +42,19 @@ pub struct Push {
     pub people: Vec<String>,
     /// The attributes that it has and that are not stored.
     pub ignored: Vec<String>,
+    /// How many operations of a bulk request failed.
+    pub failed_operations: i64,
+    /// For requests that were turned away at the door: what those have in common that share this row.
+    pub alike: Option<String>,
+    /// How many requests the row stands for.
+    pub times: i64,
 }
 
 impl Push {
-    /// Whether it was refused, failed, or never answered.
+    /// Whether it was refused, failed, or never answered, in whole or in part.
     #[must_use]
     pub const fn failed(&self) -> bool {
-        self.status < 200 || self.status >= 400
+        self.status < 200 || self.status >= 400 || self.failed_operations > 0
     }
 }
 
@@ -76,10 +82,10 @@ pub struct Reads {
     pub total: i64,
 }
 
-const COLUMNS: &str = "at, account_id, connection_id, bearer, method, path, body, note, status, failed, scim_type, detail, latency_ms, request_id, resource_id, people, ignored";
-const COLUMN_COUNT: usize = 17;
+const COLUMNS: &str = "at, account_id, connection_id, bearer, method, path, body, note, status, failed, scim_type, detail, latency_ms, request_id, resource_id, people, ignored, failed_operations, alike, times";
+const COLUMN_COUNT: usize = 20;
 
-/// Writes requests in one statement.
+/// Writes requests in one statement, of which no two may be alike. What is like a row that is there adds to its number.
 pub async fn insert(tx: &Tx, pushes: &[Push]) -> Result<(), StoreError> {
     if pushes.is_empty() {
         return Ok(());
@@ -105,8 +111,12 @@ pub async fn insert(tx: &Tx, pushes: &[Push]) -> Result<(), StoreError> {
             .bind(push.request.as_str())
             .bind(push.resource.clone())
             .bind(to_json("push", &push.people)?)
-            .bind(to_json("push", &push.ignored)?);
+            .bind(to_json("push", &push.ignored)?)
+            .bind(push.failed_operations)
+            .bind(push.alike.clone())
+            .bind(push.times);
     }
+    sql.push_str(" ON CONFLICT (alike) WHERE alike IS NOT NULL DO UPDATE SET times = push.times + excluded.times");
     tx.run(sql).await?;
     Ok(())
 }
@@ -126,19 +136,31 @@ pub async fn latest(
     session.all(sql).await?.iter().map(read).collect()
 }
 
-/// The requests of a connection behind a number, the oldest first.
-pub async fn after(
+/// The numbers of the requests of a connection behind a number, the smallest first: from an index alone.
+pub async fn numbers_after(
     session: &Session,
     connection: ConnectionId,
     seq: i64,
     failed: bool,
     limit: u32,
-) -> Result<Vec<Logged>, StoreError> {
+) -> Result<Vec<i64>, StoreError> {
     let failed = if failed { " AND failed = 1" } else { "" };
     let sql = Sql::new(format!(
-        "SELECT seq, {COLUMNS} FROM push WHERE connection_id = ? AND seq > ?{failed} ORDER BY connection_id, seq LIMIT ? + 0"
+        "SELECT seq FROM push WHERE connection_id = ? AND seq > ?{failed} ORDER BY connection_id, seq LIMIT ? + 0"
     ));
     let sql = sql.bind(connection.to_string()).bind(seq).bind(i64::from(limit));
+    session.all(sql).await?.iter().map(|row| row.int("seq")).collect()
+}
+
+/// The requests with these numbers, in no order.
+pub async fn many(session: &Session, numbers: &[i64]) -> Result<Vec<Logged>, StoreError> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new(format!("SELECT seq, {COLUMNS} FROM push WHERE seq IN ({})", marks(numbers.len())));
+    for seq in numbers {
+        sql = sql.bind(*seq);
+    }
     session.all(sql).await?.iter().map(read).collect()
 }
 
@@ -248,6 +270,9 @@ fn read(row: &sea_orm::QueryResult) -> Result<Logged, StoreError> {
         resource: row.text_opt("resource_id")?,
         people: list("people")?,
         ignored: list("ignored")?,
+        failed_operations: row.int("failed_operations")?,
+        alike: row.text_opt("alike")?,
+        times: row.int("times")?,
     };
     Ok(Logged { seq: row.int("seq")?, push })
 }

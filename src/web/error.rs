@@ -27,10 +27,6 @@ pub(super) fn scim(error: &ScimError) -> Response {
         StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
-        // The buckets of tokens have something again within a second.
-        StatusCode::TOO_MANY_REQUESTS => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
         _ => {}
     }
     response

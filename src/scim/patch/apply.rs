@@ -124,7 +124,8 @@ impl Patcher {
     fn unknown(&mut self, path: &PatchPath, explicit: bool) -> Result<(), ScimError> {
         let name = path.to_string();
         if explicit && !self.dialect.ignore_unknown_attributes() {
-            return Err(ScimError::invalid_path(format!("There is no attribute \"{}\".", excerpt(&name))));
+            let detail = format!("There is no attribute \"{}\".", excerpt(&name));
+            return Err(ScimError::invalid_path(detail).about_path(&name));
         }
         self.ignore(&name);
         Ok(())

@@ -1,11 +1,14 @@
 //! What a caller who is known may ask for at all, before its request is looked at.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use axum::extract::Request;
-use http::{HeaderMap, Method};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::super::WebState;
+use super::super::error;
 use super::super::normalise::SCIM;
 use crate::base::{client_address, contains};
 use crate::domain::Scope;
@@ -16,30 +19,63 @@ use crate::service::Caller;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::web) struct Peer(pub(in crate::web) SocketAddr);
 
+/// Why a request was turned away at the door, before anybody looked at it: requests of one bearer with one reason are
+/// alike, and the log of pushes counts them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TurnedAway(pub(super) &'static str);
+
+/// What is told to who is turned away.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    reason: &'static str,
+    error: ScimError,
+    wait: Option<Duration>,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: &'static str, error: ScimError) -> Self {
+        Self { reason, error, wait: None }
+    }
+
+    pub(super) fn answer(self) -> Response {
+        let mut response = error::scim(&self.error);
+        response.extensions_mut().insert(TurnedAway(self.reason));
+        if let Some(wait) = self.wait {
+            // In whole seconds: it shall not come too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}
+
 /// Refuses what the caller's token is not for. The address is judged after the token: to a stranger every address looks
-/// alike.
-pub(super) fn check(state: &WebState, caller: &Caller, request: &Request) -> Result<(), ScimError> {
+/// alike. And after its pace: whoever is refused for the address has asked as well.
+pub(super) fn check(state: &WebState, caller: &Caller, request: &Request) -> Result<(), Refusal> {
+    if let Err(wait) = state.pace.take(caller.bearer, state.core.ambient().now()) {
+        let error = ScimError::too_many_requests(
+            "This token sends more requests a second than the operator allows (scim.rate_per_token); a bulk request counts by its operations. Send it again after the time in Retry-After.",
+        );
+        return Err(Refusal { wait: Some(wait), ..Refusal::new("pace", error) });
+    }
     if !caller.allow_from.is_empty() {
         let address = client(state, request.extensions().get(), request.headers());
         if !address.is_some_and(|address| contains(&caller.allow_from, address)) {
-            return Err(elsewhere(address));
+            return Err(Refusal::new("address", elsewhere(address)));
         }
-    }
-    if !state.pace.take(caller.bearer, state.core.ambient().now()) {
-        return Err(ScimError::too_many_requests(
-            "This token sends more requests a second than the operator allows (scim.rate_per_token). Send it again after the time in Retry-After.",
-        ));
     }
     let (method, path) = (request.method(), request.uri().path());
     if caller.user.is_some() && !is_for_people(method, path) {
-        return Err(ScimError::forbidden(
+        let error = ScimError::forbidden(
             "This token stands for a user: it may read /Me and the discovery endpoints, and nothing else.",
-        ));
+        );
+        return Err(Refusal::new("user", error));
     }
     if !caller.scope.includes(needed(method, path)) {
-        return Err(ScimError::forbidden(
+        let error = ScimError::forbidden(
             "This token may only read. Use a token with the scope write: `rollcall token create --scope write`.",
-        ));
+        );
+        return Err(Refusal::new("scope", error));
     }
     Ok(())
 }
@@ -68,7 +104,7 @@ fn is_for_people(method: &Method, path: &str) -> bool {
 }
 
 /// The scope that a request needs. A search by POST (RFC 7644 §3.4.3) changes nothing; a method that is not known may.
-fn needed(method: &Method, path: &str) -> Scope {
+pub(super) fn needed(method: &Method, path: &str) -> Scope {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
         || (*method == Method::POST && path.ends_with("/.search"));
     if reads { Scope::Read } else { Scope::Write }

@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::super::WebState;
 use super::query::Query;
 use super::{Failure, For as _, body};
-use crate::scim::document::read_resource;
 use crate::scim::patch::{Operation, read_patch};
 use crate::scim::{Incoming, Projection, ResourceKind, ScimError};
 use crate::service::{Caller, Core, ServiceError, Versions};
@@ -78,7 +77,7 @@ impl Asked {
     /// The body as a resource.
     pub(super) async fn resource(&self, kind: ResourceKind, body: Body) -> Result<Incoming, Failure> {
         let body = self.json(body).await?;
-        self.result(read_resource(kind, body, self.caller.dialect))
+        self.result(self.caller.read_resource(kind, body))
     }
 
     /// The body as a list of PATCH operations.

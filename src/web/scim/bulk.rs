@@ -11,6 +11,8 @@ use crate::scim::bulk::{Outcome, bulk_response, read_bulk};
 pub(super) async fn bulk(asked: Asked, body: Body) -> Answer {
     let body = asked.json(body).await?;
     let request = asked.result(read_bulk(body))?;
+    let more = request.operations.len().saturating_sub(1);
+    asked.state.pace.spend(asked.caller.bearer, more, asked.core().ambient().now());
     let outcomes = asked.core().bulk(&asked.caller, request).await;
     let outcomes: Vec<Outcome> = outcomes
         .into_iter()
@@ -25,5 +27,8 @@ pub(super) async fn bulk(asked: Asked, body: Body) -> Answer {
                 .map_err(|failure| error::explained(failure, &asked.caller.request)),
         })
         .collect();
+    for outcome in &outcomes {
+        asked.caller.trail.operation(outcome.status.as_ref().err());
+    }
     Ok(answer(StatusCode::OK, Body::from(bulk_response(&outcomes).to_string())))
 }

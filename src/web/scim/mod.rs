@@ -16,6 +16,8 @@ mod record;
 mod rest;
 mod users;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -31,6 +33,7 @@ use super::request_id::RequestId;
 use crate::scim::ScimError;
 use crate::scim::messages::MEDIA_TYPE;
 use crate::service::{Caller, ServiceError};
+use admission::Refusal;
 pub(super) use admission::{Peer, client};
 pub(super) use pace::Pace;
 use record::{Whose, record};
@@ -74,13 +77,17 @@ async fn guard(State(state): State<WebState>, request: Request, next: Next) -> R
         let caller = match state.core.authenticate(authorization, id.0.clone()).await {
             Ok(caller) => caller,
             Err(refused) => {
-                refused.whose.into_iter().for_each(|sender| whose.is(*sender));
-                return error::scim_service(refused.error, &id.0);
+                // Whoever holds a token that has ended is answered as a stranger is, however often it is sent.
+                refused.whose.into_iter().for_each(|sender| whose.is(*sender, Arc::default()));
+                return Refusal::new("token", error::explained(refused.error, &id.0)).answer();
             }
         };
-        whose.is(caller.sender());
+        whose.is(caller.sender(), Arc::clone(&caller.trail));
+        if let Some(token) = caller.used {
+            state.pushes.used(token, state.core.ambient().now());
+        }
         if let Err(refused) = admission::check(&state, &caller, &request) {
-            return error::scim(&refused);
+            return refused.answer();
         }
         request.extensions_mut().insert(caller);
         next.run(request).await
@@ -112,7 +119,7 @@ fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
 type Answer = Result<Response, Failure>;
 
 /// A failure on its way to [`error`], with the request that it belongs to.
-struct Failure(ServiceError, std::sync::Arc<str>);
+struct Failure(ServiceError, Arc<str>);
 
 impl axum::response::IntoResponse for Failure {
     fn into_response(self) -> Response {

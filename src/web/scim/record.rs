@@ -16,8 +16,11 @@ use hyper::body::{Frame, SizeHint};
 use super::super::WebState;
 use super::super::normalise::SCIM;
 use super::super::request_id::RequestId;
+use super::admission::{TurnedAway, needed};
+use crate::domain::Scope;
 use crate::scim::ScimError;
 use crate::service::pushes::{Body as Kept, Exchange, LONGEST_BODY, PushLog, Sender};
+use crate::service::trail::Trail;
 
 /// The parameters whose names are told; others may hold anything.
 const PARAMETERS: [&str; 8] =
@@ -25,23 +28,24 @@ const PARAMETERS: [&str; 8] =
 /// The longest path that is kept.
 const LONGEST_PATH: usize = 300;
 
-/// Where it is said whose request this is, once that is known. What strangers send is not taken down.
+/// Where it is said whose request this is, once that is known, and where its doings are noted. What strangers send is not
+/// taken down.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Whose(Arc<OnceLock<Sender>>);
+pub(super) struct Whose(Arc<OnceLock<(Sender, Arc<Trail>)>>);
 
 impl Whose {
-    pub(super) fn is(&self, sender: Sender) {
+    pub(super) fn is(&self, sender: Sender, trail: Arc<Trail>) {
         // It is said once for each request.
-        let _: Result<(), Sender> = self.0.set(sender);
+        let _: Result<(), _> = self.0.set((sender, trail));
     }
 }
 
 pub(super) async fn record(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
     let whose = Whose::default();
     request.extensions_mut().insert(whose.clone());
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = needed(request.method(), request.uri().path()) == Scope::Read;
     let kept = Taken::default();
-    if !reads && !request.body().is_end_stream() {
+    if !request.body().is_end_stream() {
         let (head, body) = request.into_parts();
         request = Request::from_parts(head, Body::new(Tee { body, kept: kept.clone() }));
     }
@@ -80,26 +84,31 @@ struct Open<'a> {
 impl Open<'_> {
     fn close(&mut self, response: Option<&Response>) {
         self.answered = true;
-        let Some(sender) = self.whose.0.get().copied() else { return };
+        let Some((sender, trail)) = self.whose.0.get() else { return };
         let status = response.map_or(0, |response| response.status().as_u16());
         let path = self.uri.path().strip_prefix(SCIM).unwrap_or(self.uri.path());
         if self.reads && (200..400).contains(&status) {
-            return self.log.count(&sender, self.at, shape(&self.method, path, self.uri.query()));
+            return self.log.count(sender, self.at, shape(&self.method, path, self.uri.query()));
         }
-        let error = response.and_then(|response| response.extensions().get::<ScimError>());
-        self.log.note(Exchange {
-            sender,
+        let extensions = response.map(Response::extensions);
+        let turned_away = extensions.and_then(|extensions| extensions.get::<TurnedAway>());
+        let exchange = Exchange {
+            sender: *sender,
             at: self.at,
             method: self.method.as_str().chars().take(20).collect(),
             path: path.chars().take(LONGEST_PATH).collect(),
             body: self.kept.take(),
             status,
-            scim_type: error.and_then(|error| error.scim_type).map(crate::scim::ScimType::as_str),
-            detail: error.map(|error| error.detail.clone()),
+            error: extensions.and_then(|extensions| extensions.get::<ScimError>()).cloned(),
+            told: trail.take(),
             latency: self.started.elapsed(),
             request: Arc::clone(&self.request),
             created: response.filter(|_| status == 201).and_then(created),
-        });
+        };
+        match turned_away {
+            Some(TurnedAway(reason)) => self.log.turned_away(exchange, reason),
+            None => self.log.note(exchange),
+        }
     }
 }
 
@@ -121,8 +130,10 @@ fn created(response: &Response) -> Option<String> {
 fn shape(method: &Method, path: &str, query: Option<&str>) -> String {
     let mut parts = path.split('/').skip(1);
     let mut shape = format!("{method} /{}", parts.next().unwrap_or_default());
-    if parts.next().is_some() {
-        shape.push_str("/{id}");
+    match parts.next() {
+        Some(".search") => shape.push_str("/.search"),
+        Some(_) => shape.push_str("/{id}"),
+        None => {}
     }
     let given: Vec<&str> =
         query.unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default()).collect();
@@ -194,6 +205,11 @@ mod tests {
 
     #[test]
     fn shapes_hold_nobodys_data() {
+        let search = shape(&Method::POST, "/Users/.search", None);
+        assert_eq!(
+            (search.as_str(), shape(&Method::POST, "/.search", None)),
+            ("POST /Users/.search", "POST /.search".to_owned())
+        );
         for (path, query, wanted) in [
             ("/Users", None, "GET /Users"),
             ("/Users/123", Some("attributes=x"), "GET /Users/{id}?attributes"),

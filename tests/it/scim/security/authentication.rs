@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use rollcall::base::token_hash;
 use rollcall::service::connections::ConnectionSettings;
 
-use crate::support::{Db, Scim, TestApp, on_both_databases, slug};
+use crate::support::{Db, Scim, TestApp, on_both_databases, slug, wait_until};
 
 /// Every endpoint, and some that there are not.
 const PATHS: &[&str] = &[
@@ -226,8 +226,11 @@ async fn s33_tokens_overlap_expire_and_are_revoked(db: Db) {
     core.revoke_token(&app.account, &long_token.id.to_string()).await.expect("revoked");
     long.get("/Users").await.expect_error(401);
     app.scim.get("/Users").await.expect(200);
-    let used = core.list_tokens(&app.account, None).await.expect("tokens");
-    assert!(used.iter().all(|token| token.last_used_at.is_some()));
+    let used = async || {
+        let tokens = core.list_tokens(&app.account, None).await.expect("tokens");
+        tokens.iter().all(|token| token.last_used_at.is_some())
+    };
+    wait_until(Duration::from_secs(20), "the last use of each is written", used).await;
 }
 
 async fn s33_a_disabled_connection_is_shut(db: Db) {
@@ -252,10 +255,19 @@ async fn s43_strangers_learn_nothing(db: Db) {
         app.core().revoke_token(&app.account, &token.id.to_string()).await.expect("revoked");
         app.scim.with_token(Some(secret.expose()))
     };
+    let expired = {
+        let connection = app.core().connection(&app.account, &slug("idp")).await.expect("the connection");
+        let hour = Some(Duration::from_hours(1));
+        let (_, secret) = app.core().create_token(&connection, "short", hour).await.expect("a token");
+        app.clock.advance(Duration::from_hours(2));
+        app.scim.with_token(Some(secret.expose()))
+    };
+    let disabled = app.connect("disabled").await;
+    app.command(&["connection", "set", "disabled", "--disable"]).await;
     let nobody = app.scim.with_token(None);
     let wrong = app.scim.with_token(Some("rcs_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
     let mut seen: Vec<serde_json::Value> = Vec::new();
-    for scim in [&nobody, &wrong, &revoked] as [&Scim; 3] {
+    for scim in [&nobody, &wrong, &revoked, &expired, &disabled] as [&Scim; 5] {
         for path in [format!("/Users/{id}"), "/Users/none".to_owned(), "/Nothing".to_owned()] {
             seen.push(scim.get(&path).await.expect(401));
         }
