@@ -139,6 +139,8 @@ CREATE UNIQUE INDEX user_name_unique ON "user" (account_id, user_name_fold) WHER
 --
 CREATE INDEX user_page ON "user" (connection_id, id) WHERE status <> 'deleted'
 --
+CREATE INDEX user_not_active ON "user" (account_id, connection_id, id) WHERE status <> 'active' AND status <> 'deleted'
+--
 CREATE INDEX user_account_page ON "user" (account_id, id)
 --
 CREATE INDEX user_external_id ON "user" (connection_id, external_id, id) WHERE status <> 'deleted'

@@ -181,11 +181,13 @@ impl Core {
             let place: Option<Place> = match part.kind() {
                 ResourceKind::User => {
                     let page = users::walk(self.store.read(), caller.connection, &listing, after.as_ref()).await?;
+                    let page = page.ok_or_else(too_many)?;
                     resources.extend(self.show_users(&page.rows, part.projection)?);
                     page.next
                 }
                 ResourceKind::Group => {
                     let page = groups::walk(self.store.read(), caller.connection, &listing, after.as_ref()).await?;
+                    let page = page.ok_or_else(too_many)?;
                     resources.extend(self.show_groups(&page.rows, part.projection)?);
                     page.next
                 }
@@ -319,7 +321,7 @@ fn binding(caller: &Caller, projections: &[Projection], search: &Search<'_>) -> 
 
 fn too_many() -> ScimError {
     ScimError::too_many(
-        "The filter matches on attributes without an index and would have to look at too many resources. Add a condition on userName, externalId, emails.value, displayName or id.",
+        "The filter has no condition that an index serves, and there are too many resources to look at each. Add one: that userName, externalId, emails.value, displayName or id is equal to a value or begins with three characters of it, or that a user's userName, emails.value or displayName contains three.",
     )
 }
 

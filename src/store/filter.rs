@@ -5,6 +5,8 @@
 
 mod condition;
 mod groups;
+#[cfg(test)]
+mod plans;
 mod rank;
 mod users;
 mod walk;
@@ -121,6 +123,9 @@ pub(super) async fn list<T: Listed>(
         return Ok(Matches::Found { total, rows });
     };
     let condition = T::condition(session, connection, filter).await?;
+    if reads_too_much::<T>(session, connection, &condition).await? {
+        return Ok(Matches::TooMany);
+    }
     let selective = condition.selective;
     let exact = condition.exact;
     if !exact && listing.order != Order::CREATED {
@@ -145,13 +150,24 @@ pub(super) async fn list<T: Listed>(
     Ok(Matches::Found { total, rows })
 }
 
+/// Whether more texts would have to be looked into than rows may be looked at. Other conditions without an index compare
+/// what is small and stands in the row, or match most of what they are asked about.
+async fn reads_too_much<T: Listed>(
+    session: &Session,
+    connection: ConnectionId,
+    condition: &Condition,
+) -> Result<bool, StoreError> {
+    Ok(condition.reads_everything() && count_all(session, connection, T::KIND).await? > MAX_CANDIDATES)
+}
+
 /// `FROM … WHERE …`
 fn base<T: Listed>(session: &Session, listing: &Listing<'_>, connection: ConnectionId, condition: Condition) -> Sql {
     let (from, alias) = (T::FROM, T::ALIAS);
     // SQLite leaves an index alone for a column that stands behind a plus.
-    let plus = if session.is_postgres() || condition.entry == Entry::Connection { "" } else { "+" };
+    let named = matches!(condition.entry, Entry::Connection | Entry::Both);
+    let plus = if session.is_postgres() || named { "" } else { "+" };
     let mut sql = Sql::new(format!("{from} AND {plus}{alias}.connection_id = ?")).bind(connection.to_string());
-    if condition.entry == Entry::Account {
+    if matches!(condition.entry, Entry::Account | Entry::Both) {
         sql.push(Sql::new(format!(" AND {alias}.account_id = ?")).bind(listing.account.to_string()));
     }
     if let Some(condition) = condition.sql {
@@ -177,22 +193,30 @@ async fn page<T: Listed>(
     selective: bool,
     listing: &Listing<'_>,
 ) -> Result<Vec<T>, StoreError> {
-    let order_by = |selective: bool| spelling::<T>(session, listing.order, selective).order_by();
+    let order_by = spelling::<T>(session, listing.order, false).order_by();
+    T::pointed_to(session, connection, pointers::<T>(session, from, selective, listing), &order_by).await
+}
+
+fn pointers<T: Listed>(session: &Session, from: &Sql, selective: bool, listing: &Listing<'_>) -> Sql {
     let mut pointers = Sql::new(format!("SELECT {} ", T::pointer(session)));
     pointers.push(from.clone());
-    pointers.push_str(&format!(" ORDER BY {}", order_by(selective)));
+    pointers.push_str(&format!(" ORDER BY {}", spelling::<T>(session, listing.order, selective).order_by()));
     pointers.push_limit(listing.page.limit);
     pointers.push_offset(listing.page.offset);
-    T::pointed_to(session, connection, pointers, &order_by(false)).await
+    pointers
 }
 
 async fn count(session: &Session, from: Sql) -> Result<u64, StoreError> {
+    let row = session.one(counted(from)).await?;
+    Ok(row.map_or(Ok(0), |row| row.int("n"))?.unsigned_abs())
+}
+
+fn counted(from: Sql) -> Sql {
     let mut sql = Sql::new("SELECT COUNT(*) AS n FROM (SELECT 1 AS one ");
     sql.push(from);
     sql.push_limit(MAX_COUNTED.unsigned_abs());
     sql.push_str(") AS counted");
-    let row = session.one(sql).await?;
-    Ok(row.map_or(Ok(0), |row| row.int("n"))?.unsigned_abs())
+    sql
 }
 
 async fn count_all(session: &Session, connection: ConnectionId, kind: &str) -> Result<u64, StoreError> {

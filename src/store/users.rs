@@ -325,13 +325,13 @@ pub async fn list(
     super::filter::list(session, connection, listing).await
 }
 
-/// The next page of a walk behind a place, or the first one.
+/// The next page of a walk behind a place, or the first one; none: what would have to be looked at is too much.
 pub async fn walk(
     session: &Session,
     connection: ConnectionId,
     listing: &Listing<'_>,
     after: Option<&Place>,
-) -> Result<Walked<User>, StoreError> {
+) -> Result<Option<Walked<User>>, StoreError> {
     super::filter::walk(session, connection, listing, after).await
 }
 

@@ -17,6 +17,8 @@ pub(in crate::store) struct Condition {
     pub(in crate::store) selective: bool,
     /// What that index begins with.
     pub(in crate::store) entry: Entry,
+    /// Whether it looks into texts, which without an index means to read all of them.
+    pub(in crate::store) inside: bool,
 }
 
 /// What an index begins with. The one that is wanted must be named, or SQLite would rather walk another.
@@ -26,6 +28,8 @@ pub(in crate::store) enum Entry {
     Connection,
     /// The account, where names are unique in it.
     Account,
+    /// The account and then the connection. No other index begins with both, so SQLite sees that this one finds fewer.
+    Both,
     /// Neither: it finds rows of everybody.
     Text,
 }
@@ -33,16 +37,26 @@ pub(in crate::store) enum Entry {
 impl Condition {
     /// Nothing that SQL could say.
     pub(super) const fn any() -> Self {
-        Self { sql: None, exact: false, selective: false, entry: Entry::Connection }
+        Self { sql: None, exact: false, selective: false, entry: Entry::Connection, inside: false }
     }
 
     /// What everything satisfies.
     pub(super) const fn all() -> Self {
-        Self { sql: None, exact: true, selective: false, entry: Entry::Connection }
+        Self { sql: None, exact: true, selective: false, entry: Entry::Connection, inside: false }
     }
 
     pub(super) fn new(sql: Sql, exact: bool, selective: bool) -> Self {
-        Self { sql: Some(sql), exact, selective, entry: Entry::Connection }
+        Self { sql: Some(sql), exact, selective, entry: Entry::Connection, inside: false }
+    }
+
+    /// The same, of a comparison by this relation.
+    pub(super) fn of(self, relation: Relation) -> Self {
+        Self { inside: matches!(relation, Relation::Co | Relation::Ew), ..self }
+    }
+
+    /// Whether the database would have to look into the texts of all resources there are.
+    pub(super) fn reads_everything(&self) -> bool {
+        self.inside && !self.selective
     }
 
     /// The same, found by an index that begins with something else, if one finds it at all.
@@ -77,6 +91,7 @@ pub(super) trait Leaves {
             let child = self.condition(filter, *child);
             all.exact &= child.exact;
             all.selective |= child.selective;
+            all.inside |= child.inside;
             all.sql = joined(all.sql, child.sql, " AND ");
             if child.selective {
                 entries.push(child.entry);
@@ -100,6 +115,7 @@ pub(super) trait Leaves {
             }
             any.exact &= child.exact;
             any.selective &= child.selective;
+            any.inside |= child.inside;
             any.sql = joined(any.sql, child.sql, " OR ");
             entries.push(child.entry);
         }
@@ -116,7 +132,7 @@ pub(super) trait Leaves {
                 let mut not = Sql::new("(NOT ");
                 not.push(sql);
                 not.push_str(")");
-                Condition::new(not, true, false)
+                Condition { inside: inner.inside, ..Condition::new(not, true, false) }
             }
             _ => Condition::any(),
         }

@@ -132,7 +132,7 @@ impl Leaves for GroupLeaves {
             _ => return None,
         };
         let (sql, indexed) = text(column.0, column.1, relation, &column.2.compared, self.postgres);
-        Some(Condition::new(sql, true, indexed))
+        Some(Condition::new(sql, true, indexed).of(relation))
     }
 
     fn present(&self, target: AttrRef) -> Option<Condition> {

@@ -12,7 +12,7 @@ use super::super::row::to_json;
 use super::super::session::Session;
 use super::super::sql::Sql;
 use super::condition::Condition;
-use super::{Listed, Listing, MAX_CANDIDATES, base, chunk};
+use super::{Listed, Listing, MAX_CANDIDATES, base, chunk, reads_too_much};
 
 /// What matches, with the value that each is sorted by; none: more than may be looked at.
 pub(in crate::store) async fn ranks<T: Listed>(
@@ -25,6 +25,9 @@ pub(in crate::store) async fn ranks<T: Listed>(
         Some(filter) => T::condition(session, connection, filter).await?,
         None => Condition::all(),
     };
+    if reads_too_much::<T>(session, connection, &condition).await? {
+        return Ok(None);
+    }
     let from = base::<T>(session, listing, connection, condition);
     let (mut found, mut after, mut looked_at) = (Vec::new(), String::new(), 0_u64);
     loop {

@@ -156,7 +156,7 @@ impl Leaves for UserLeaves {
             }
             (None, "id", None, Operand::Text(wanted)) => {
                 let (sql, indexed) = text("u.id", false, relation, &wanted.compared, self.postgres);
-                Some(Condition::new(sql, true, indexed))
+                Some(Condition::new(sql, true, indexed).of(relation))
             }
             (None, "userName", None, Operand::Text(wanted)) => {
                 let condition = self.column("u.user_name_fold", false, relation, &wanted.compared);
@@ -167,7 +167,7 @@ impl Leaves for UserLeaves {
             }
             (None, "externalId", None, Operand::Text(wanted)) => {
                 let (sql, indexed) = text("u.external_id", true, relation, &wanted.compared, self.postgres);
-                Some(Condition::new(sql, true, indexed))
+                Some(Condition::new(sql, true, indexed).of(relation))
             }
             (None, "name", Some("givenName" | "familyName"), Operand::Text(wanted)) if !relation.is_order() => {
                 Some(Condition::new(self.trigrams.may_contain(&fold(&wanted.written))?, false, true).by(Entry::Text))
@@ -201,7 +201,10 @@ impl Leaves for UserLeaves {
 
 impl UserLeaves {
     fn active(active: bool) -> Condition {
-        Condition::new(Sql::new(if active { "u.status = 'active'" } else { "u.status <> 'active'" }), true, false)
+        if active {
+            return Condition::new(Sql::new("u.status = 'active'"), true, false);
+        }
+        Condition { entry: Entry::Both, ..Condition::new(Sql::new("u.status <> 'active'"), true, false) }
     }
 
     /// A folded column whose value also stands in the search text: what it contains is found by trigrams, and checked.
@@ -210,13 +213,15 @@ impl UserLeaves {
         if !matches!(relation, Relation::Co | Relation::Ew) {
             return Condition::new(sql, true, indexed);
         }
-        let Some(mut both) = self.trigrams.may_contain(wanted) else { return Condition::new(sql, true, false) };
+        let Some(mut both) = self.trigrams.may_contain(wanted) else {
+            return Condition::new(sql, true, false).of(relation);
+        };
         both.push_str(" AND ");
         both.push(sql);
         let mut grouped = Sql::new("(");
         grouped.push(both);
         grouped.push_str(")");
-        Condition::new(grouped, true, true).by(Entry::Text)
+        Condition::new(grouped, true, true).by(Entry::Text).of(relation)
     }
 
     /// A folded value among the keys. `exact`: the attribute ignores case, as the keys do.

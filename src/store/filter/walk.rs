@@ -7,7 +7,7 @@ use super::super::order::{Column, Order, Place};
 use super::super::session::Session;
 use super::super::sql::Sql;
 use super::condition::Condition;
-use super::{CHUNK, Listed, Listing, MAX_CANDIDATES, base, count, count_all, spelling};
+use super::{CHUNK, Listed, Listing, MAX_CANDIDATES, base, count, count_all, reads_too_much, spelling};
 
 /// A page of a walk.
 #[derive(Clone, Debug)]
@@ -26,23 +26,27 @@ pub(in crate::store) async fn total<T: Listed>(
 ) -> Result<Option<u64>, StoreError> {
     let Some(filter) = listing.filter else { return count_all(session, connection, T::KIND).await.map(Some) };
     let condition = T::condition(session, connection, filter).await?;
-    if !condition.exact {
+    if !condition.exact || reads_too_much::<T>(session, connection, &condition).await? {
         return Ok(None);
     }
     count(session, base::<T>(session, listing, connection, condition)).await.map(Some)
 }
 
-/// The next page behind a place, or the first one. The offset of the listing has no meaning here.
+/// The next page behind a place, or the first one; none: what would have to be looked at is too much. The offset of the
+/// listing has no meaning here.
 pub(in crate::store) async fn walk<T: Listed>(
     session: &Session,
     connection: ConnectionId,
     listing: &Listing<'_>,
     after: Option<&Place>,
-) -> Result<Walked<T>, StoreError> {
+) -> Result<Option<Walked<T>>, StoreError> {
     let condition = match listing.filter {
         Some(filter) => T::condition(session, connection, filter).await?,
         None => Condition::all(),
     };
+    if reads_too_much::<T>(session, connection, &condition).await? {
+        return Ok(None);
+    }
     let (selective, exact) = (condition.selective, condition.exact);
     let from = base::<T>(session, listing, connection, T::hinted(condition, listing.order));
     let path = Path { session, connection, from, order: listing.order, selective };
@@ -56,27 +60,24 @@ pub(in crate::store) async fn walk<T: Listed>(
             Some(last) => Some(place(last, listing.order)?),
             None => at,
         };
-        let resources = match listing.filter {
-            Some(_) if !exact => T::resources(session, &candidates, listing).await?,
-            _ => None,
-        };
-        match (listing.filter, resources) {
-            (Some(filter), Some(resources)) => {
+        match listing.filter {
+            Some(filter) if !exact => {
+                let Some(resources) = T::resources(session, &candidates, listing).await? else { return Ok(None) };
                 let found = candidates.into_iter().zip(resources).filter(|(_, resource)| filter.matches(resource));
                 rows.extend(found.map(|(row, _)| row));
             }
-            _ => rows.extend(candidates),
+            Some(_) | None => rows.extend(candidates),
         }
         if rows.len() > limit {
             rows.truncate(limit);
             let next = rows.last().map(|last| place(last, listing.order)).transpose()?;
-            return Ok(Walked { rows, next });
+            return Ok(Some(Walked { rows, next }));
         }
         if !more {
-            return Ok(Walked { rows, next: None });
+            return Ok(Some(Walked { rows, next: None }));
         }
         if looked_at >= MAX_CANDIDATES {
-            return Ok(Walked { rows, next: at });
+            return Ok(Some(Walked { rows, next: at }));
         }
     }
 }

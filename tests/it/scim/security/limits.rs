@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Answer, Db, Scim, TestApp, USER, encoded, on_both_databases};
+use crate::support::{Answer, Db, Scim, TestApp, USER, encoded, ids, on_both_databases};
 
 async fn post_raw(scim: &Scim, body: impl Into<bytes::Bytes>) -> Answer {
     scim.request(Method::POST, "/Users").header("content-type", Some("application/scim+json")).body(body).send().await
@@ -119,6 +119,29 @@ async fn s35_an_unreadable_filter_never_gives_the_list(db: Db) {
         }
     }
     app.scim.get("/Users?filter=%FF%FE").await.expect_error(400);
+}
+
+/// More members than a filter looks at: by index and by cursor, and whichever way they are sorted.
+async fn s35_what_cannot_be_looked_at_never_gives_the_list(db: Db) {
+    let app = TestApp::start(db).await;
+    let (small, large) = (app.scim.add_group("Small", &[]).await, app.scim.add_group("Large", &[]).await);
+    let sql = app.sql().await;
+    sql.run(&format!(
+        "INSERT INTO membership (group_id, member_id, member_kind, event_id, created_at) \
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20001) \
+         SELECT '{large}', '00000000-0000-7000-8000-' || substr(CAST(1000000000000 + n AS text), 2), 'User', '', 0 FROM n"
+    ))
+    .await
+    .expect("members of nobody");
+    for path in ["", "&cursor", "&cursor&sortBy=displayName", "&sortBy=displayName", "&cursor&sortBy=externalId"] {
+        let path = format!("/Groups?filter={}{path}", encoded("members.display co \"nobody\""));
+        assert_eq!(app.scim.get(&path).await.expect_error(400).0.as_deref(), Some("tooMany"), "{path}");
+    }
+    sql.run(&format!("DELETE FROM membership WHERE group_id = '{large}' AND member_id LIKE '%01'"))
+        .await
+        .expect("fewer");
+    let path = format!("/Groups?cursor&filter={}", encoded("not (members.display co \"nobody\")"));
+    assert_eq!(ids(&app.scim.get(&path).await.expect(200)["Resources"]), [small, large]);
 }
 
 async fn s36_values_of_filters_are_values(db: Db) {
@@ -406,6 +429,7 @@ on_both_databases!(
     s34_deep_filters_are_refused,
     s34_a_hundred_thousand_brackets_in_a_request_line,
     s35_an_unreadable_filter_never_gives_the_list,
+    s35_what_cannot_be_looked_at_never_gives_the_list,
     s36_values_of_filters_are_values,
     s36_a_nul_in_a_value_harms_nothing,
     s40_bodies_have_limits,

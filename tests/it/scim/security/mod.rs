@@ -4,6 +4,7 @@ mod addresses;
 mod audit;
 mod authentication;
 mod clients;
+mod costs;
 mod limits;
 mod members;
 mod pace;
