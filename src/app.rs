@@ -164,8 +164,12 @@ impl App {
         tasks.spawn(recompute(Arc::clone(&core), wake.clone(), stop.clone()));
         let stats = Arc::new(Stats::default());
         let driver = start_driver(config, &core, &routers, &stats, &wake, ambient, &stop, &tasks);
-        let server =
-            ServerSettings { keep_alive: config.server.keep_alive, shutdown_grace: config.server.shutdown_grace };
+        let server = ServerSettings {
+            keep_alive: config.server.keep_alive,
+            opening: config.server.request_timeout,
+            max_connections: config.server.max_connections,
+            shutdown_grace: config.server.shutdown_grace,
+        };
         Ok(Self {
             core,
             address,

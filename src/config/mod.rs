@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub request_timeout: Duration,
     /// How long an idle connection is kept; at least 120 s.
     pub keep_alive: Duration,
+    /// How many connections are served at once.
+    pub max_connections: usize,
     /// How long work in progress may take after the signal to stop.
     pub shutdown_grace: Duration,
     /// The proxies whose `X-Forwarded-For` is believed.
@@ -330,6 +332,7 @@ impl Config {
                 body_limit: reader.number("server.body_limit_bytes", 65_536, 1 << 30),
                 request_timeout: reader.seconds("server.request_timeout_s", 1, 3_600),
                 keep_alive: reader.seconds("server.keep_alive_s", 120, 86_400),
+                max_connections: reader.number("server.max_connections", 1, 100_000),
                 shutdown_grace: reader.seconds("server.shutdown_grace_s", 1, 3_600),
                 trusted_proxies: reader.networks("server.trusted_proxies"),
             },

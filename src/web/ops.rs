@@ -2,32 +2,65 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::StatusCode;
+use tokio::sync::Mutex;
 
 use super::WebState;
 use super::error::problem;
+use crate::service::Core;
 
 /// The database must answer within this time to count as reachable.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether this process means to serve requests.
+/// How long the answer of the database is given to others who ask: anybody may ask, as often as they like.
+const SHARED: Duration = Duration::from_secs(1);
+
+/// What is wrong with the database, and when it was asked.
+type Found = (Instant, Result<(), &'static str>);
+
+/// Whether this process serves requests.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness {
+    meant: Arc<AtomicBool>,
+    /// Held while the database is asked.
+    database: Arc<Mutex<Option<Found>>>,
+}
 
 impl Readiness {
     /// Says that requests will be served, or not any longer.
     pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+        self.meant.store(ready, Ordering::Release);
     }
 
     fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.meant.load(Ordering::Acquire)
+    }
+
+    /// What the database was last found to be; asks it if that was too long ago, once for all who wait meanwhile. The
+    /// question goes on when whoever asked goes away, so that nobody can ask more often by going.
+    async fn of_database<F>(&self, ask: impl FnOnce() -> F) -> Result<(), &'static str>
+    where
+        F: Future<Output = Result<(), &'static str>> + Send + 'static,
+    {
+        let mut last = Arc::clone(&self.database).lock_owned().await;
+        if let Some((at, found)) = *last
+            && at.elapsed() < SHARED
+        {
+            return found;
+        }
+        let asked = ask();
+        let asking = tokio::spawn(async move {
+            let found = asked.await;
+            *last = Some((Instant::now(), found));
+            found
+        });
+        asking.await.unwrap_or(Err("The database could not be asked."))
     }
 }
 
@@ -45,16 +78,54 @@ async fn readyz(State(state): State<WebState>) -> Response {
     if !state.readiness.is_set() {
         return unready("The server is starting or stopping.");
     }
-    match tokio::time::timeout(PATIENCE, state.core.store().check()).await {
-        Ok(Ok(())) => "ready\n".into_response(),
+    let core = Arc::clone(&state.core);
+    match state.readiness.of_database(|| asked(core)).await {
+        Ok(()) => "ready\n".into_response(),
+        Err(detail) => unready(detail),
+    }
+}
+
+async fn asked(core: Arc<Core>) -> Result<(), &'static str> {
+    match tokio::time::timeout(PATIENCE, core.store().check()).await {
+        Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             tracing::warn!(error = %crate::base::Causes(&error), "not ready");
-            unready("The database cannot be used.")
+            Err("The database cannot be used.")
         }
-        Err(_) => unready("The database does not answer."),
+        Err(_) => Err("The database does not answer."),
     }
 }
 
 fn unready(detail: &str) -> Response {
     problem(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Also by those who do not wait for the answer.
+    #[tokio::test]
+    async fn the_database_is_asked_once_for_all() {
+        let (readiness, asked) = (Readiness::default(), Arc::new(AtomicUsize::new(0)));
+        let ask = || {
+            let asked = Arc::clone(&asked);
+            async move {
+                asked.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                Err("It is ill.")
+            }
+        };
+        assert_eq!(readiness.of_database(ask).now_or_never(), None);
+        let found = futures::future::join_all((0..20).map(|_| readiness.of_database(ask))).await;
+        assert!(found.iter().all(|found| *found == Err("It is ill.")), "{found:?}");
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        if let Some((at, _)) = &mut *readiness.database.lock().await {
+            *at -= SHARED;
+        }
+        assert_eq!(readiness.of_database(ask).await, Err("It is ill."));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
 }

@@ -1,6 +1,6 @@
 //! What input may cost, and what it may not mean.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
@@ -302,6 +302,27 @@ async fn s40_slow_bodies_end(db: Db) {
     alive(&app).await;
 }
 
+/// Silent from the beginning, or where it is not known yet which version of HTTP will follow.
+async fn s40_connections_that_ask_nothing_end(db: Db) {
+    let app = TestApp::builder(db).set("ROLLCALL_SERVER__REQUEST_TIMEOUT_S", "1").start().await;
+    for beginning in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM"] {
+        assert_eq!(raw(&app, beginning.as_bytes()).await, "", "{beginning}");
+    }
+    alive(&app).await;
+}
+
+async fn s40_connections_are_limited_in_number(db: Db) {
+    let builder = TestApp::builder(db).set("ROLLCALL_SERVER__REQUEST_TIMEOUT_S", "1");
+    let app = builder.set("ROLLCALL_SERVER__MAX_CONNECTIONS", "2").start().await;
+    let began = Instant::now();
+    let silent = futures::future::join_all([0, 1].map(|_| TcpStream::connect(app.address()))).await;
+    // It has to wait until the silent ones have ended.
+    let answer = raw(&app, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    drop(silent);
+}
+
 async fn s41_pages_are_clamped(db: Db) {
     let app = TestApp::start(db).await;
     app.scim.add_users("p", 1_010).await;
@@ -437,6 +458,8 @@ on_both_databases!(
     s40_slow_bodies_end,
     s40_values_that_are_found_by_have_a_length,
     s40_the_members_that_filters_look_at_are_bounded,
+    s40_connections_that_ask_nothing_end,
+    s40_connections_are_limited_in_number,
     s41_pages_are_clamped,
     s45_only_json_is_read_and_only_json_is_sent,
 );
