@@ -110,7 +110,11 @@ fn store_options(config: &Config) -> StoreOptions {
     match &config.database.target {
         Database::Sqlite(file) => StoreOptions::Sqlite { file: file.clone(), readers: config.database.sqlite_readers },
         Database::Postgres(url) => {
-            StoreOptions::Postgres { url: url.clone(), connections: config.database.postgres_connections }
+            StoreOptions::Postgres {
+                url: url.clone(),
+                connections: config.database.postgres_connections,
+                patience: crate::store::PATIENCE,
+            }
         }
     }
 }

@@ -4,17 +4,22 @@
 //! read after the question: while one read is under way, those who come meanwhile wait for the next, and share it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
+use sea_orm::{DbErr, RuntimeErr};
 
 use super::error::StoreError;
 use super::row::RowExt as _;
 use super::session::Session;
 use super::sql::Sql;
 
-/// A read that several wait for; none: it failed.
-type Read = Shared<BoxFuture<'static, Option<i64>>>;
+/// A read that several wait for.
+type Read = Shared<BoxFuture<'static, Result<i64, StoreError>>>;
+
+/// How long a read may take, since everybody waits for it: as long as for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads the epoch.
 #[derive(Debug, Default)]
@@ -27,12 +32,7 @@ pub(super) struct Epoch {
 
 impl Epoch {
     pub(super) async fn read(&self, session: &Arc<Session>) -> Result<i64, StoreError> {
-        let read = self.join(session);
-        match read.await {
-            Some(epoch) => Ok(epoch),
-            // An error belongs to one: each finds out by itself.
-            None => epoch_of(session).await,
-        }
+        self.join(session).await
     }
 
     fn join(&self, session: &Arc<Session>) -> Read {
@@ -45,7 +45,8 @@ impl Epoch {
             let _turn = turn.lock().await;
             // From here on whoever asks is too late for this one.
             waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-            epoch_of(&session).await.ok()
+            let late = || DbErr::Conn(RuntimeErr::Internal("the epoch could not be read in time".to_owned()));
+            tokio::time::timeout(PATIENCE, epoch_of(&session)).await.unwrap_or_else(|_| Err(late().into()))
         };
         let read = read.boxed().shared();
         *next = Some(read.clone());

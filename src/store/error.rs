@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, SqlErr};
 
 /// A failure of the store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A row with these values exists already.
     #[error("{0} is already taken")]
@@ -79,12 +79,22 @@ impl From<DbErr> for StoreError {
 }
 
 impl StoreError {
+    /// Whether a statement failed because its table does not exist.
+    pub(super) fn is_missing_table(&self) -> bool {
+        matches!(self, Self::Bug(error) if is_missing_table(error))
+    }
+
     /// Whether the same transaction may succeed if it runs again at once: deadlocks and serialization failures of
     /// PostgreSQL (SQLSTATE 40P01, 40001), rows that others deleted meanwhile (23503), and a SQLite file that another process was writing.
     pub(super) fn is_worth_repeating(&self) -> bool {
         let Self::Unavailable(error) = self else { return false };
         ["40P01", "40001", "23503", "5", "261", "517", "6", "262"].contains(&code(error).as_str())
     }
+}
+
+fn is_missing_table(error: &DbErr) -> bool {
+    // SQLite has no code of its own for that.
+    code(error) == "42P01" || database_error(error).is_some_and(|error| error.message().starts_with("no such table"))
 }
 
 fn is_passing(error: &DbErr) -> bool {

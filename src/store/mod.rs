@@ -17,6 +17,7 @@ pub mod memberships;
 mod open;
 pub mod order;
 mod packed;
+mod patience;
 pub mod pushes;
 pub mod recomputes;
 mod row;
@@ -38,7 +39,7 @@ use sea_orm::DatabaseConnection;
 pub use change::Change;
 pub use error::{StoreError, Taken};
 pub use filter::{Listing, Matches, Walked};
-pub use open::StoreOptions;
+pub use open::{PATIENCE, StoreOptions};
 pub use order::{Order, Place};
 pub use session::{Session, Tx};
 
@@ -114,7 +115,7 @@ impl Store {
     /// Whether the database answers, lets us write, and has every migration. Nothing is written: the change below is of no
     /// row, and asks for all that a change of some row needs but the space.
     pub async fn check(&self) -> Result<(), StoreError> {
-        if open::pending(&self.pool).await? {
+        if open::pending(&self.reader).await? {
             let what = "migrations are missing; `rollcall migrate` applies them".to_owned();
             return Err(StoreError::Damaged { table: "seaql_migrations", what });
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult};
 
 use super::error::{StoreError, Taken};
+use super::patience::Patience;
 use super::row::RowExt as _;
 use super::search::TrigramCounts;
 use super::sql::{Batch, Sql};
@@ -17,6 +18,7 @@ use super::together::Together;
 pub struct Session {
     link: Link,
     backend: DbBackend,
+    patience: Patience,
     epoch: i64,
     gave_up: AtomicBool,
     trigram_counts: TrigramCounts,
@@ -30,12 +32,13 @@ enum Link {
 }
 
 impl Session {
-    pub(super) fn reading(pool: DatabaseConnection) -> Self {
+    pub(super) fn reading(pool: DatabaseConnection, patience: Patience) -> Self {
         let backend = pool.get_database_backend();
         Self {
             together: (backend == DbBackend::Sqlite).then(|| Arc::new(Together::new(pool.clone()))),
             link: Link::Pool(pool),
             backend,
+            patience,
             epoch: 0,
             gave_up: AtomicBool::new(false),
             trigram_counts: TrigramCounts::default(),
@@ -62,16 +65,16 @@ impl Session {
     pub(super) async fn one(&self, sql: Sql) -> Result<Option<QueryResult>, StoreError> {
         let statement = sql.statement(self.backend);
         self.note(match &self.link {
-            Link::Pool(pool) => pool.query_one_raw(statement).await,
-            Link::Transaction(tx) => tx.query_one_raw(statement).await,
+            Link::Pool(pool) => self.patience.wait(pool.query_one_raw(statement)).await,
+            Link::Transaction(tx) => self.patience.wait(tx.query_one_raw(statement)).await,
         })
     }
 
     pub(super) async fn all(&self, sql: Sql) -> Result<Vec<QueryResult>, StoreError> {
         let statement = sql.statement(self.backend);
         self.note(match &self.link {
-            Link::Pool(pool) => pool.query_all_raw(statement).await,
-            Link::Transaction(tx) => tx.query_all_raw(statement).await,
+            Link::Pool(pool) => self.patience.wait(pool.query_all_raw(statement)).await,
+            Link::Transaction(tx) => self.patience.wait(tx.query_all_raw(statement)).await,
         })
     }
 
@@ -108,11 +111,12 @@ pub struct Tx {
 }
 
 impl Tx {
-    pub(super) fn new(transaction: DatabaseTransaction, backend: DbBackend) -> Self {
+    pub(super) fn new(transaction: DatabaseTransaction, backend: DbBackend, patience: Patience) -> Self {
         Self {
             session: Session {
                 link: Link::Transaction(transaction),
                 backend,
+                patience,
                 epoch: 0,
                 gave_up: AtomicBool::new(false),
                 trigram_counts: TrigramCounts::default(),
@@ -144,7 +148,7 @@ impl Tx {
     /// Runs one change and says how many rows it touched.
     pub(super) async fn run(&self, sql: Sql) -> Result<u64, StoreError> {
         self.wrote.store(true, Ordering::Relaxed);
-        let result = self.transaction()?.execute_raw(sql.statement(self.backend)).await;
+        let result = self.patience.wait(self.transaction()?.execute_raw(sql.statement(self.backend))).await;
         Ok(self.note(result)?.rows_affected())
     }
 
@@ -158,7 +162,7 @@ impl Tx {
     pub(super) async fn run_all(&self, batch: Batch) -> Result<(), StoreError> {
         if let Some(statement) = batch.statement(self.backend) {
             self.wrote.store(true, Ordering::Relaxed);
-            let result = self.transaction()?.execute_raw(statement).await;
+            let result = self.patience.wait(self.transaction()?.execute_raw(statement)).await;
             self.note(result)?;
         }
         Ok(())
@@ -187,14 +191,14 @@ impl Tx {
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self.session.link {
-            Link::Transaction(tx) => Ok(tx.commit().await?),
+            Link::Transaction(tx) => Ok(self.session.patience.wait(tx.commit()).await?),
             Link::Pool(_) => Ok(()),
         }
     }
 
     pub(super) async fn rollback(self) -> Result<(), StoreError> {
         match self.session.link {
-            Link::Transaction(tx) => Ok(tx.rollback().await?),
+            Link::Transaction(tx) => Ok(self.session.patience.wait_briefly(tx.rollback()).await?),
             Link::Pool(_) => Ok(()),
         }
     }

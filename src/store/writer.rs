@@ -13,6 +13,7 @@ use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptio
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
+use super::patience::Patience;
 use super::session::Tx;
 
 /// How many jobs may wait for the writer of SQLite before callers wait to hand theirs in.
@@ -49,7 +50,7 @@ pub(super) struct Job {
 #[derive(Clone, Debug)]
 pub(super) enum Writer {
     Queue(mpsc::Sender<Job>),
-    Pool(DatabaseConnection),
+    Pool(DatabaseConnection, Patience),
 }
 
 impl std::fmt::Debug for Job {
@@ -74,7 +75,7 @@ impl Writer {
     {
         match self {
             Self::Queue(queue) => enqueue(queue, kind, job).await,
-            Self::Pool(pool) => in_own_transaction(pool, kind, &job).await,
+            Self::Pool(pool, patience) => in_own_transaction(pool, patience, kind, &job).await,
         }
     }
 }
@@ -121,14 +122,39 @@ fn gone() -> StoreError {
 async fn serve(connection: DatabaseConnection, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        let (single, batch): (Vec<Job>, Vec<Job>) = std::mem::take(&mut jobs).into_iter().partition(|job| job.alone);
-        let left = if batch.is_empty() { None } else { together(&connection, batch).await };
-        for job in left.into_iter().flatten().chain(single) {
-            alone(&connection, job).await;
-        }
+        round(&connection, std::mem::take(&mut jobs)).await;
     }
     if let Err(error) = connection.close().await {
         tracing::warn!(error = %crate::base::Causes(&error), "the database did not close cleanly");
+    }
+}
+
+/// Runs the jobs that waited, and answers all of them.
+///
+/// A transaction that cannot begin has waited for another process for as long as it may. Each job that tried again would
+/// wait as long, and everybody behind it: all of them are refused at once.
+async fn round(connection: &DatabaseConnection, jobs: Vec<Job>) {
+    let (single, batch): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.alone);
+    let left = if batch.is_empty() {
+        Vec::new()
+    } else {
+        match begin_immediate(connection).await {
+            Ok(tx) => together(tx, batch).await,
+            Err(error) => return refuse(batch.into_iter().chain(single), &error),
+        }
+    };
+    let mut left = left.into_iter().chain(single);
+    while let Some(job) = left.next() {
+        match begin_immediate(connection).await {
+            Ok(tx) => alone(tx, job).await,
+            Err(error) => return refuse(std::iter::once(job).chain(left), &error),
+        }
+    }
+}
+
+fn refuse(jobs: impl Iterator<Item = Job>, error: &StoreError) {
+    for job in jobs {
+        (job.done)(Err(error.clone()));
     }
 }
 
@@ -150,14 +176,13 @@ async fn run(job: &mut Job, tx: &Tx) -> Ended {
 }
 
 /// Runs all jobs in one transaction and answers them; gives them back unanswered if they must run alone.
-async fn together(connection: &DatabaseConnection, mut jobs: Vec<Job>) -> Option<Vec<Job>> {
-    let Ok(tx) = begin_immediate(connection).await else { return Some(jobs) };
+async fn together(tx: Tx, mut jobs: Vec<Job>) -> Vec<Job> {
     for job in &mut jobs {
         let ended = run(job, &tx).await;
         // A job that failed before it wrote has had no effect: its answer stands, and the others go on.
         if (tx.take_wrote() && ended != Ended::Done) || ended == Ended::Panicked {
             roll_back(tx).await;
-            return Some(jobs);
+            return jobs;
         }
     }
     if let Err(error) = tx.commit().await {
@@ -166,17 +191,16 @@ async fn together(connection: &DatabaseConnection, mut jobs: Vec<Job>) -> Option
             jobs = jobs.len(),
             "a commit failed; its jobs run one by one"
         );
-        return Some(jobs);
+        return jobs;
     }
     for job in jobs {
         (job.done)(Ok(()));
     }
-    None
+    Vec::new()
 }
 
-async fn alone(connection: &DatabaseConnection, mut job: Job) {
+async fn alone(tx: Tx, mut job: Job) {
     let outcome = async {
-        let tx = begin_immediate(connection).await?;
         match run(&mut job, &tx).await {
             Ended::Done => return tx.commit().await,
             Ended::Failed => {}
@@ -192,7 +216,8 @@ async fn alone(connection: &DatabaseConnection, mut job: Job) {
 async fn begin_immediate(connection: &DatabaseConnection) -> Result<Tx, StoreError> {
     let options =
         TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
-    let mut tx = Tx::new(connection.begin_with_options(options).await?, connection.get_database_backend());
+    let begun = connection.begin_with_options(options).await?;
+    let mut tx = Tx::new(begun, connection.get_database_backend(), Patience::endless());
     tx.read_epoch().await?;
     Ok(tx)
 }
@@ -203,7 +228,12 @@ async fn roll_back(tx: Tx) {
     }
 }
 
-async fn in_own_transaction<T, E, F>(pool: &DatabaseConnection, kind: Kind, job: &F) -> Result<T, E>
+async fn in_own_transaction<T, E, F>(
+    pool: &DatabaseConnection,
+    patience: &Patience,
+    kind: Kind,
+    job: &F,
+) -> Result<T, E>
 where
     E: From<StoreError>,
     F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>>,
@@ -211,7 +241,7 @@ where
     let mut tries = 0;
     loop {
         tries += 1;
-        let tx = begin_locked(pool, kind).await?;
+        let tx = begin_locked(pool, patience, kind).await?;
         match job(&tx).await {
             Ok(value) => match tx.commit().await {
                 Ok(()) => return Ok(value),
@@ -229,8 +259,9 @@ where
     }
 }
 
-async fn begin_locked(pool: &DatabaseConnection, kind: Kind) -> Result<Tx, StoreError> {
-    let mut tx = Tx::new(pool.begin_with_options(TransactionOptions::default()).await?, pool.get_database_backend());
+async fn begin_locked(pool: &DatabaseConnection, patience: &Patience, kind: Kind) -> Result<Tx, StoreError> {
+    let begun = patience.wait(pool.begin_with_options(TransactionOptions::default())).await?;
+    let mut tx = Tx::new(begun, pool.get_database_backend(), patience.clone());
     let shared = match kind {
         Kind::People => true,
         Kind::Configuration => false,
@@ -238,4 +269,51 @@ async fn begin_locked(pool: &DatabaseConnection, kind: Kind) -> Result<Tx, Store
     };
     tx.lock_epoch(CONFIGURATION_LOCK, shared).await?;
     Ok(tx)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+    use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    #[tokio::test]
+    async fn a_file_that_is_held_is_waited_for_once_for_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.db");
+        let store = crate::store::Store::open(&StoreOptions::Sqlite { file: file.clone(), readers: 1 }).await.unwrap();
+        let patience = Duration::from_millis(200);
+        let connect = || {
+            let file = file.clone();
+            let mut options = ConnectOptions::new("sqlite:");
+            options
+                .max_connections(1)
+                .map_sqlx_sqlite_opts(move |sqlite| sqlite.filename(&file).busy_timeout(patience));
+            Database::connect(options)
+        };
+        let (holder, writer) = (connect().await.unwrap(), connect().await.unwrap());
+        holder.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+        let (ran, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let job = |n: usize| {
+            let (ran, refused) = (Arc::clone(&ran), Arc::clone(&refused));
+            Job {
+                run: Box::new(move |_| {
+                    ran.fetch_add(1, Ordering::Relaxed);
+                    Box::pin(async { Ok(()) })
+                }),
+                done: Box::new(move |outcome| {
+                    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+                    refused.fetch_add(1, Ordering::Relaxed);
+                }),
+                alone: n.is_multiple_of(5),
+            }
+        };
+        let began = Instant::now();
+        round(&writer, (0..30).map(job).collect()).await;
+        assert_eq!((ran.load(Ordering::Relaxed), refused.load(Ordering::Relaxed)), (0, 30));
+        assert!(began.elapsed() < patience * 10, "{:?}", began.elapsed());
+        store.close().await.unwrap();
+    }
 }

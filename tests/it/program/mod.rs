@@ -4,6 +4,7 @@ mod cli;
 mod configuration;
 mod crash;
 mod operation;
+mod silence;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbErr, QueryResult, Statement};
 
-use rollcall::store::{Store, StoreOptions};
+use rollcall::store::{PATIENCE, Store, StoreOptions};
 
 /// Names the server for the tests; `script/postgres` sets it.
 const POSTGRES_URL: &str = "ROLLCALL_TEST_POSTGRES_URL";
@@ -142,7 +142,8 @@ async fn template(server: &str) -> String {
         let draft = format!("{name}_draft");
         run(&admin, &format!("DROP DATABASE IF EXISTS {draft} WITH (FORCE)")).await.expect("drop");
         run(&admin, &format!("CREATE DATABASE {draft}")).await.expect("create");
-        let options = StoreOptions::Postgres { url: with_database(server, &draft).into(), connections: 2 };
+        let url = with_database(server, &draft).into();
+        let options = StoreOptions::Postgres { url, connections: 2, patience: PATIENCE };
         Store::open(&options).await.expect("migrate").close().await.expect("close");
         run(&admin, &format!("ALTER DATABASE {draft} RENAME TO {name}")).await.expect("rename");
     }
