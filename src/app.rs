@@ -109,13 +109,11 @@ fn make_private(directory: &Path) -> io::Result<()> {
 fn store_options(config: &Config) -> StoreOptions {
     match &config.database.target {
         Database::Sqlite(file) => StoreOptions::Sqlite { file: file.clone(), readers: config.database.sqlite_readers },
-        Database::Postgres(url) => {
-            StoreOptions::Postgres {
-                url: url.clone(),
-                connections: config.database.postgres_connections,
-                patience: crate::store::PATIENCE,
-            }
-        }
+        Database::Postgres(url) => StoreOptions::Postgres {
+            url: url.clone(),
+            connections: config.database.postgres_connections,
+            patience: crate::store::PATIENCE,
+        },
     }
 }
 
@@ -373,7 +371,7 @@ fn start_driver(
 /// Does what waits to be recomputed, chunk by chunk.
 async fn recompute(core: Arc<Core>, wake: Wake, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let wait = match core.recompute_chunk().await {
+        let wait = match core.recompute_chunk(None).await {
             Ok(Some(progress)) => {
                 tracing::debug!(looked_at = progress.looked_at, changed = progress.changed, "access recomputed");
                 continue;

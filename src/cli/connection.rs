@@ -142,7 +142,9 @@ impl ConnectionCommand {
                     enabled: (set.enable || set.disable).then_some(set.enable),
                 };
                 let connection = core.set_connection(&account, &set.name, settings).await?;
-                super::rules::recompute(core).await?;
+                if set.may_grant.is_some() {
+                    super::rules::recompute(core, &account).await;
+                }
                 output::line(table(&[connection]))?;
             }
             Self::List(list) => {

@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 use super::output::{self, Table};
 use super::{AccountArg, Outcome};
 use crate::access::Rule;
-use crate::service::Core;
+use crate::base::AccountId;
+use crate::service::{Core, ServiceError};
+use crate::store::accounts::Account;
 
 /// Rules that turn groups and attributes into a role, teams, skills and channels.
 #[derive(Debug, Subcommand)]
@@ -83,7 +85,7 @@ impl RulesCommand {
                     output::line(format_args!("{} rules, unchanged (version {})", imported.rules, imported.version))?;
                 }
                 // Also what an earlier import left behind.
-                let (looked_at, changed) = recompute(core).await?;
+                let (looked_at, changed) = recompute(core, &account).await;
                 if !imported.unchanged {
                     output::line(format_args!(
                         "{} rules in force (version {}); {looked_at} people computed anew, {changed} of them changed",
@@ -139,26 +141,36 @@ fn read(file: &Path) -> Result<String, String> {
     std::fs::read_to_string(file).map_err(failed)
 }
 
-/// Computes what waits to be computed, with progress on a terminal; says how many people it looked at and changed. A running
-/// server takes part.
-pub(super) async fn recompute(core: &Core) -> Result<(u64, u64), crate::service::ServiceError> {
-    let (mut looked_at, mut changed) = (0, 0);
+/// Computes what waits to be computed for an account, with progress on a terminal; says how many people it looked at and
+/// changed. A running server takes part. What the command was for is done already, so a failure is a warning.
+pub(super) async fn recompute(core: &Core, account: &Account) -> (u64, u64) {
+    let mut sum = (0, 0);
+    if let Err(error) = recompute_all(core, account.id, &mut sum).await {
+        tracing::warn!(
+            error = %crate::base::Causes(&error),
+            "access could not be computed anew for everybody; a server that runs, or is started, goes on with it"
+        );
+    }
+    sum
+}
+
+async fn recompute_all(core: &Core, account: AccountId, sum: &mut (u64, u64)) -> Result<(), ServiceError> {
     let shown = std::io::stderr().is_terminal();
-    while core.recomputes_pending().await? {
-        match core.recompute_chunk().await? {
+    while core.recomputes_pending(account).await? {
+        match core.recompute_chunk(Some(account)).await? {
             Some(progress) => {
                 // The first pass looks for those who lose, the second counts.
-                looked_at += progress.looked_at;
-                changed += progress.changed;
+                sum.0 += progress.looked_at;
+                sum.1 += progress.changed;
                 if shown {
-                    eprint!("\rcomputing access anew: {looked_at} looked at, {changed} changed ");
+                    eprint!("\rcomputing access anew: {} looked at, {} changed ", sum.0, sum.1);
                 }
             }
             None => tokio::time::sleep(WAIT).await,
         }
     }
-    if shown && looked_at > 0 {
+    if shown && sum.0 > 0 {
         eprintln!();
     }
-    Ok((looked_at, changed))
+    Ok(())
 }

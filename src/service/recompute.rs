@@ -132,14 +132,15 @@ pub struct Progress {
 }
 
 impl Core {
-    /// Whether access is waiting to be recomputed.
-    pub async fn recomputes_pending(&self) -> Result<bool, ServiceError> {
-        Ok(recomputes::any(self.store.read()).await?)
+    /// Whether access of an account's people is waiting to be recomputed.
+    pub async fn recomputes_pending(&self, account: AccountId) -> Result<bool, ServiceError> {
+        Ok(recomputes::any(self.store.read(), Some(account)).await?)
     }
 
-    /// Does one chunk of the recomputation that waits longest; none: nothing waits, or others are at it.
-    pub async fn recompute_chunk(&self) -> Result<Option<Progress>, ServiceError> {
-        if !recomputes::any(self.store.read()).await? {
+    /// Does one chunk of the recomputation that waits longest, of one account or of any; none: nothing waits, or others are
+    /// at it.
+    pub async fn recompute_chunk(&self, account: Option<AccountId>) -> Result<Option<Progress>, ServiceError> {
+        if !recomputes::any(self.store.read(), account).await? {
             return Ok(None);
         }
         let parts = self.parts();
@@ -150,7 +151,7 @@ impl Core {
             .write(move |tx| {
                 let (parts, noted) = (parts.clone(), Arc::clone(&noted));
                 Box::pin(async move {
-                    let Some(work) = recomputes::claim(tx).await? else { return Ok::<_, ServiceError>(None) };
+                    let Some(work) = recomputes::claim(tx, account).await? else { return Ok::<_, ServiceError>(None) };
                     *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(work.id);
                     Ok(Some(chunk(tx, &parts, work).await?))
                 })

@@ -52,15 +52,19 @@ impl Change {
 /// For how many milliseconds work that failed is left alone; the same marks work that is being done.
 const LEASE: i64 = 10_000;
 
-/// Takes the oldest piece of work that nobody has.
-pub async fn claim(tx: &Tx) -> Result<Option<Recompute>, StoreError> {
+/// Takes the oldest piece of work that nobody has, of one account or of any.
+pub async fn claim(tx: &Tx, account: Option<AccountId>) -> Result<Option<Recompute>, StoreError> {
     let now = tx.database_now();
+    let whose = if account.is_some() { "account_id = ? AND " } else { "" };
     let skip = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
-    let sql = Sql::new(format!(
+    let mut sql = Sql::new(format!(
         "UPDATE recompute SET lease_until = {now} + {LEASE} WHERE id = \
-         (SELECT id FROM recompute WHERE lease_until IS NULL OR lease_until < {now} ORDER BY id LIMIT 1{skip}) \
+         (SELECT id FROM recompute WHERE {whose}(lease_until IS NULL OR lease_until < {now}) ORDER BY id LIMIT 1{skip}) \
          RETURNING id, account_id, users, pass, after_user, done, event_id"
     ));
+    if let Some(account) = account {
+        sql = sql.bind(account.to_string());
+    }
     tx.all_writing(sql).await?.first().map(read).transpose()
 }
 
@@ -92,16 +96,15 @@ pub async fn finish(tx: &Tx, work: &Recompute) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether there is anything left to compute; costs no transaction.
-pub async fn any(session: &Session) -> Result<bool, StoreError> {
-    Ok(session.one(Sql::new("SELECT 1 AS one FROM recompute LIMIT 1")).await?.is_some())
-}
-
-/// What is left to compute for an account.
-pub async fn pending(session: &Session, account: AccountId) -> Result<Vec<Recompute>, StoreError> {
-    let sql = Sql::new("SELECT id, account_id, users, pass, after_user, done, event_id FROM recompute WHERE account_id = ? ORDER BY id")
-        .bind(account.to_string());
-    session.all(sql).await?.iter().map(read).collect()
+/// Whether there is anything left to compute, for one account or for any; costs no transaction. There are never many rows.
+pub async fn any(session: &Session, account: Option<AccountId>) -> Result<bool, StoreError> {
+    let sql = match account {
+        Some(account) => {
+            Sql::new("SELECT 1 AS one FROM recompute WHERE account_id = ? LIMIT 1").bind(account.to_string())
+        }
+        None => Sql::new("SELECT 1 AS one FROM recompute LIMIT 1"),
+    };
+    Ok(session.one(sql).await?.is_some())
 }
 
 fn read(row: &sea_orm::QueryResult) -> Result<Recompute, StoreError> {

@@ -131,6 +131,35 @@ async fn an_import_touches_only_workers_that_differ(db: Db) {
     assert!(names(&app).iter().all(|name| name.starts_with("agent")));
 }
 
+/// Commands wait for what they caused, and for nobody else's; and what they did holds, whatever comes of the waiting.
+async fn a_command_waits_for_its_own_account(db: Db) {
+    let app = TestApp::start(db).await;
+    let other = app.add_account("other").await;
+    let sql = app.sql().await;
+    let waiting = |id: &str, account: &str, users: &str, lease: &str| {
+        format!(
+            "INSERT INTO recompute (id, account_id, users, pass, after_user, done, lease_until, event_id, created_at) \
+             VALUES ('00000000-0000-7000-8000-00000000000{id}', '{account}', {users}, 0, '', 0, {lease}, \
+             '00000000-0000-7000-8000-000000000000', 0)"
+        )
+    };
+    // Somebody has it, for ever.
+    sql.run(&waiting("1", &other.id.to_string(), "NULL", "9000000000000000")).await.expect("a recomputation");
+    let (dir, rules) = (tempfile::tempdir().expect("a directory"), ADMINS);
+    let file = dir.path().join("rules.toml");
+    std::fs::write(&file, rules).expect("a file");
+    let imported = app.command(&["rules", "import", file.to_str().expect("UTF-8")]).await;
+    assert!(imported.contains("3 rules in force"), "{imported}");
+    app.command(&["connection", "set", "idp", "--may-grant", "agent"]).await;
+    // One that cannot be read: the connection is changed all the same.
+    sql.run(&waiting("2", &app.account.id.to_string(), "'{'", "NULL")).await.expect("a recomputation");
+    let set = app.command(&["connection", "set", "idp", "--may-grant", "supervisor,agent"]).await;
+    assert!(set.contains("supervisor"), "{set}");
+    // Nobody's access depends on how requests are read.
+    app.command(&["connection", "set", "idp", "--dialect", "strict"]).await;
+    app.expect_work_left();
+}
+
 async fn a_mistake_in_the_file_changes_nothing(db: Db) {
     let app = app(db).await;
     let id = app.scim.add_user(ANA).await;
@@ -148,5 +177,6 @@ on_both_databases!(
     a_connection_gives_no_more_than_it_may,
     a_nested_group_grants_what_the_outer_one_does,
     an_import_touches_only_workers_that_differ,
+    a_command_waits_for_its_own_account,
     a_mistake_in_the_file_changes_nothing,
 );
