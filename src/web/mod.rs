@@ -8,6 +8,7 @@ mod oauth;
 mod ops;
 mod refusal;
 mod request_id;
+mod request_line;
 mod scim;
 mod server;
 

@@ -1,5 +1,6 @@
-//! Answers that hyper gives by itself, before there is a request that could reach us: a request line or head that it
-//! does not read. It answers without a body; identity providers show people the body, so it gets one.
+//! What hyper would not read, before there is a request that could reach us. Raw quotes in a query are encoded for it. To
+//! any other request line or head that it does not read it answers without a body; identity providers show people the body,
+//! so it gets one.
 
 use std::io;
 use std::pin::Pin;
@@ -10,17 +11,36 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::scim::ScimError;
 use crate::scim::messages::MEDIA_TYPE;
 
-/// A connection on which bare refusals are replaced by SCIM Error bodies. Everything else passes unchanged.
+use super::request_line::Queries;
+
+/// A connection on which bare refusals are replaced by SCIM Error bodies, and raw quotes in queries by their codes.
+/// Everything else passes unchanged.
 #[derive(Debug)]
 pub(super) struct Explained<T> {
     inner: T,
+    queries: Queries,
+    /// What was read and found no room in the reader's buffer, because codes are longer, and how much of it is through.
+    waiting: (Vec<u8>, usize),
     /// What is sent in the place of the bytes that are being written, and how much of it is through.
     own: Option<(Vec<u8>, usize)>,
 }
 
 impl<T> Explained<T> {
     pub(super) fn new(inner: T) -> Self {
-        Self { inner, own: None }
+        Self { inner, queries: Queries::new(), waiting: (Vec::new(), 0), own: None }
+    }
+}
+
+impl<T> Explained<T> {
+    /// Gives the reader as much of what waits as it has room for.
+    fn pass_on(&mut self, buffer: &mut ReadBuf<'_>) {
+        let (waiting, through) = &mut self.waiting;
+        let now = buffer.remaining().min(waiting.len() - *through);
+        buffer.put_slice(&waiting[*through..*through + now]);
+        *through += now;
+        if *through == waiting.len() {
+            self.waiting = (Vec::new(), 0);
+        }
     }
 }
 
@@ -31,9 +51,9 @@ fn explained(written: &[u8]) -> Option<Vec<u8>> {
         // Nothing but a filter makes a SCIM request line as long as that (RFC 7644 §3.4.2.2), whatever it says.
         b"14" => ScimError::invalid_filter("The request line is too long. A filter may have 8192 bytes."),
         b"31" => ScimError { status: 431, ..ScimError::payload_too_large("The head of the request is too long.") },
-        b"00" => ScimError::invalid_syntax(
-            "The request is not HTTP. Percent-encode what a URL cannot hold, such as spaces and quotes.",
-        ),
+        b"00" => {
+            ScimError::invalid_syntax("The request is not HTTP. Percent-encode what a URL cannot hold, such as spaces.")
+        }
         _ => return None,
     };
     let bare = b"\r\ncontent-length: 0\r\n";
@@ -52,7 +72,19 @@ fn explained(written: &[u8]) -> Option<Vec<u8>> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Explained<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_read(cx, buffer)
+        let this = self.get_mut();
+        if this.waiting.1 < this.waiting.0.len() {
+            this.pass_on(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
+        if let Some(changed) = this.queries.read(&buffer.filled()[before..]) {
+            buffer.set_filled(before);
+            this.waiting = (changed, 0);
+            this.pass_on(buffer);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

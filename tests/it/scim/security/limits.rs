@@ -70,6 +70,46 @@ async fn s34_a_hundred_thousand_brackets_in_a_request_line(db: Db) {
     alive(&app).await;
 }
 
+/// Brackets and quotes of a filter may come as they are, in every request of a connection; what looks like that in a body
+/// is the body's.
+async fn raw_quotes_in_a_query_are_read(db: Db) {
+    let app = TestApp::start(db).await;
+    app.scim.add_user("ana@acme.example").await;
+    let token = app.scim.token();
+    let look = |filter: &str, last: &str| {
+        format!("GET /scim/v2/Users?filter={filter} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{last}\r\n")
+    };
+    let title = "GET /x?filter=\"a\" HTTP/1.1";
+    let body = json!({"schemas": [USER], "userName": "bo@acme.example", "title": title}).to_string();
+    let add = format!(
+        "POST /scim/v2/Users?attributes=title&x=\"\" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let close = "Connection: close\r\n";
+    let text = [
+        look("userName+eq+\"ana@acme.example\"", ""),
+        add,
+        look("emails[type+eq+\"work\"].value+eq+\"ANA@acme.example\"", ""),
+        look("title+eq+\"GET%20/x?filter=\\\"a\\\"%20HTTP/1.1\"", ""),
+        look("userName+eq+\"<\u{e9}>\"", close),
+    ]
+    .concat();
+    let answers = raw(&app, text.as_bytes()).await;
+    let totals: Vec<&str> =
+        answers.split("\"totalResults\":").skip(1).filter_map(|rest| rest.split([',', '}']).next()).collect();
+    assert_eq!(totals, ["1", "1", "1", "0"], "{answers}");
+    assert_eq!(answers.matches("HTTP/1.1 20").count(), 5, "{answers}");
+    // A line that arrives letter by letter.
+    let mut stream = TcpStream::connect(app.address()).await.expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    for byte in look("userName+eq+\"ana@acme.example\"", close).bytes() {
+        stream.write_all(&[byte]).await.expect("a letter is taken");
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.contains("\"totalResults\":1"), "{answer}");
+}
+
 async fn s35_an_unreadable_filter_never_gives_the_list(db: Db) {
     let app = TestApp::start(db).await;
     app.scim.add_user("ana@acme.example").await;
@@ -449,6 +489,7 @@ async fn s45_only_json_is_read_and_only_json_is_sent(db: Db) {
 on_both_databases!(
     s34_deep_filters_are_refused,
     s34_a_hundred_thousand_brackets_in_a_request_line,
+    raw_quotes_in_a_query_are_read,
     s35_an_unreadable_filter_never_gives_the_list,
     s35_what_cannot_be_looked_at_never_gives_the_list,
     s36_values_of_filters_are_values,
