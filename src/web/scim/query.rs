@@ -28,6 +28,7 @@ impl Query {
         let mut read = Self::default();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(name) = known(name) else { continue };
             let place = match name {
                 "attributes" => &mut read.attributes,
                 "excludedAttributes" => &mut read.excluded,
@@ -36,8 +37,7 @@ impl Query {
                 "sortOrder" => &mut read.sort_order,
                 "cursor" => &mut read.cursor,
                 "startIndex" => &mut read.start_index,
-                "count" => &mut read.count,
-                _ => continue,
+                _ => &mut read.count,
             };
             if place.is_some() {
                 return Err(ScimError::invalid_value(format!("The query parameter '{name}' is given twice.")));
@@ -108,6 +108,16 @@ impl From<SearchRequest> for Query {
     }
 }
 
+/// The parameter that a name means, however it is encoded and whatever its case: a filter that is overlooked answers
+/// everybody.
+fn known(name: &str) -> Option<&'static str> {
+    const NAMES: [&str; 8] =
+        ["attributes", "excludedAttributes", "filter", "sortBy", "sortOrder", "cursor", "startIndex", "count"];
+    let spaced = name.replace('+', " ");
+    let name = percent_decode(spaced.as_bytes()).decode_utf8_lossy();
+    NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name.trim()))
+}
+
 fn decoded(name: &str, value: &str) -> Result<String, ScimError> {
     let spaced: Vec<u8> = value.bytes().map(|b| if b == b'+' { b' ' } else { b }).collect();
     let text = percent_decode(&spaced).decode_utf8().map_err(|_| {
@@ -166,5 +176,16 @@ mod tests {
         assert!(Query::parse(Some("filter=%FF")).is_err());
         assert!(Query::parse(Some("filter=a&filter=b")).is_err());
         assert_eq!(Query::parse(None).unwrap(), Query::default());
+    }
+
+    #[test]
+    fn s35_a_filter_is_found_by_any_spelling_of_its_name() {
+        for name in ["filter", "Filter", "FILTER", "%66ilter", "%46ILTE%72", "filter%20", "+filter"] {
+            let query = Query::parse(Some(&format!("a=b&{name}=title+pr"))).unwrap();
+            assert_eq!(query.filter.as_deref(), Some("title pr"), "{name}");
+            assert!(Query::parse(Some(&format!("{name}=title+pr&filter=title+pr"))).is_err(), "{name}");
+        }
+        assert_eq!(page("STARTINDEX=11&%63ount=2"), (10, 2));
+        assert_eq!(Query::parse(Some("filters=x&%FF=y&=z&filter2=q")).unwrap(), Query::default());
     }
 }
