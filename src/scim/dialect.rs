@@ -89,6 +89,20 @@ impl Dialect {
         self.lenient()
     }
 
+    /// A whole number may be quoted (the level of a skill). OneLogin's templates: `fixtures/onelogin/quoted-numbers.json`.
+    #[must_use]
+    pub const fn quoted_integers(self) -> bool {
+        self.lenient()
+    }
+
+    /// An empty text where a boolean or a whole number is meant is no value: a template whose field is empty must not refuse
+    /// the deactivation that stands beside it. Never for `active`. OneLogin's templates:
+    /// `fixtures/onelogin/quoted-numbers.json`; Entra ID without its compliance flag sends all as text.
+    #[must_use]
+    pub const fn empty_text_as_no_value(self) -> bool {
+        self.lenient()
+    }
+
     /// `op` may be written in any case (`Replace`), and so may the key `Operations`.
     /// Entra ID without its compliance flag: `fixtures/entra/disable-string-false.json`.
     #[must_use]
@@ -168,13 +182,6 @@ impl Dialect {
         self.lenient()
     }
 
-    /// `emails` may be one object.
-    /// `OneLogin`: `fixtures/onelogin/create-emails-object.json`.
-    #[must_use]
-    pub const fn object_as_emails(self) -> bool {
-        self.single_object_as_array()
-    }
-
     /// The keys of the value of a PATCH operation without a path are paths themselves (`name.givenName`,
     /// `urn:...:User:department`). Entra ID with its compliance flag: `fixtures/entra/optscim-dotted-keys.json`.
     #[must_use]
@@ -207,6 +214,13 @@ impl Dialect {
     /// Entra ID documents the path `manager`: `fixtures/entra/manager-add-array.json`.
     #[must_use]
     pub const fn short_enterprise_names(self) -> bool {
+        self.lenient()
+    }
+
+    /// Our extension may be called `urn:ietf:params:scim:schemas:extension:rollcall:2.0:User`. Entra ID maps extension
+    /// attributes only under `urn:ietf:params:scim:schemas:extension:`: `fixtures/entra/extension-alias.json`.
+    #[must_use]
+    pub const fn contact_centre_alias(self) -> bool {
         self.lenient()
     }
 

@@ -22,6 +22,8 @@ pub const GROUP_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 pub const ENTERPRISE_URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// Our own extension of users: what a contact centre wants to know of a person.
 pub const CONTACT_CENTRE_URN: &str = "urn:rollcall:params:scim:schemas:extension:contactcentre:2.0:User";
+/// What lenient dialects read as [`CONTACT_CENTRE_URN`]; it is never stored nor answered.
+pub const CONTACT_CENTRE_ALIAS: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:User";
 
 /// The schemas whose URN can stand before an attribute name.
 pub(crate) const KNOWN_URNS: [&str; 4] = [USER_URN, GROUP_URN, ENTERPRISE_URN, CONTACT_CENTRE_URN];
@@ -350,7 +352,7 @@ impl ResourceSchema {
             None => self.find_short(&name.name, dialect)?,
             Some(urn) if urn.eq_ignore_ascii_case(self.core.id) => (None, self.find_core(&name.name)?),
             Some(urn) => {
-                let schema = self.extension(urn)?;
+                let schema = self.extension_as(urn, dialect)?;
                 if name.is_whole_schema() {
                     return Some(Resolved::Extension(schema));
                 }
@@ -377,6 +379,12 @@ impl ResourceSchema {
     #[must_use]
     pub fn extension(&self, urn: &str) -> Option<&Schema> {
         self.extensions.iter().map(|(schema, _)| schema).find(|schema| schema.id.eq_ignore_ascii_case(urn))
+    }
+
+    /// The extension that a request means by a URN.
+    fn extension_as(&self, urn: &str, dialect: Dialect) -> Option<&Schema> {
+        let alias = dialect.contact_centre_alias() && urn.eq_ignore_ascii_case(CONTACT_CENTRE_ALIAS);
+        self.extension(if alias { CONTACT_CENTRE_URN } else { urn })
     }
 
     fn find_core(&self, name: &str) -> Option<&Attribute> {

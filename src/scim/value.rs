@@ -125,13 +125,19 @@ impl Coercer {
         }
         match attr.kind {
             AttributeType::Complex => return self.complex(attr, name, value),
+            AttributeType::Boolean | AttributeType::Integer if self.is_empty(attr, &value) => return Ok(None),
             AttributeType::Boolean => {
                 return boolean(&value, self.dialect)
                     .map(|value| Some(Value::Bool(value)))
                     .ok_or_else(|| mistyped(name, "true or false", &value));
             }
             AttributeType::Integer if value.is_i64() => {}
-            AttributeType::Integer => return Err(mistyped(name, "a whole number", &value)),
+            AttributeType::Integer => {
+                return self
+                    .quoted_integer(&value)
+                    .map(|number| Some(Value::from(number)))
+                    .ok_or_else(|| mistyped(name, "a whole number", &value));
+            }
             AttributeType::Decimal if value.is_number() => {}
             AttributeType::Decimal => return Err(mistyped(name, "a number", &value)),
             AttributeType::DateTime => check_date(name, &value)?,
@@ -143,6 +149,16 @@ impl Coercer {
             }
         }
         Ok(Some(value))
+    }
+
+    /// Whether a text stands for no value. Not that of `active`: what is meant there must be seen, not guessed about.
+    fn is_empty(&self, attr: &Attribute, value: &Value) -> bool {
+        attr.name != "active" && self.dialect.empty_text_as_no_value() && is_blank(Some(value))
+    }
+
+    fn quoted_integer(&self, value: &Value) -> Option<i64> {
+        let text = value.as_str().filter(|_| self.dialect.quoted_integers())?;
+        text.trim().parse().ok()
     }
 
     fn complex(&mut self, attr: &Attribute, name: &str, value: Value) -> Result<Option<Value>, ScimError> {
@@ -255,7 +271,11 @@ fn mistyped(name: &str, wanted: &str, value: &Value) -> ScimError {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     };
-    let found = if wanted.starts_with("true") && value.is_string() { "another string" } else { found };
+    let found = match value {
+        Value::String(_) if wanted.starts_with("true") => "another string",
+        Value::Number(_) if wanted.ends_with("number") => "another number",
+        _ => found,
+    };
     invalid(name, &format!("must be {wanted}, not {found}"))
 }
 

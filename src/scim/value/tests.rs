@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::scim::schema::CONTACT_CENTRE_URN;
 use crate::scim::{AttrName, ResourceKind, ScimType, schema_of};
 
 fn attr(name: &str) -> &'static Attribute {
@@ -146,6 +147,38 @@ fn details_never_repeat_a_value() {
 #[test]
 fn read_only_parts_are_dropped() {
     assert_eq!(auto("groups", json!([{"value": "g1", "display": "Owners"}])), None);
+}
+
+/// OneLogin's templates: `fixtures/onelogin/quoted-numbers.json`
+#[test]
+fn numbers_and_flags_of_templates_are_read() {
+    let extension = schema_of(ResourceKind::User).extension(CONTACT_CENTRE_URN).unwrap();
+    let (skills, flag) = (extension.attribute("skills").unwrap(), extension.attribute("actAsAgent").unwrap());
+    let skill = |level: Value| json!([{"value": "billing", "level": level}]);
+    for (sent, kept) in [(json!("3"), json!(3)), (json!(" -3 "), json!(-3)), (json!(3), json!(3))] {
+        assert_eq!(coerce(skills, skill(sent), Dialect::Auto), Ok(Some(skill(kept))));
+    }
+    for blank in ["", " "] {
+        let none = Ok(Some(json!([{"value": "billing"}])));
+        assert_eq!(coerce(skills, skill(blank.into()), Dialect::Auto), none);
+        assert_eq!(coerce(flag, blank.into(), Dialect::Auto), Ok(None));
+    }
+    for (level, found) in [
+        (json!(3.5), "not another number"),
+        (json!("3.5"), "not a string"),
+        (json!("three"), "not a string"),
+        (json!("99999999999999999999"), "not a string"),
+        (json!(true), "not a boolean"),
+    ] {
+        let error = coerce(skills, skill(level.clone()), Dialect::Auto).unwrap_err();
+        assert!(error.detail.contains("must be a whole number") && error.detail.contains(found), "{level}: {error}");
+    }
+    for refused in ["3", ""] {
+        assert!(coerce(skills, skill(refused.into()), Dialect::Strict).is_err());
+        assert!(coerce(flag, refused.into(), Dialect::Strict).is_err());
+    }
+    // Whether somebody may work is never read into an empty text.
+    assert!(coerce(attr("active"), "".into(), Dialect::Auto).is_err());
 }
 
 fn any_value() -> impl Strategy<Value = Value> {

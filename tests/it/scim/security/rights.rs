@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{Db, GROUP, Scim, TestApp, USER, on_both_databases};
 
 const CONTACT_CENTRE: &str = "urn:rollcall:params:scim:schemas:extension:contactcentre:2.0:User";
+const CONTACT_CENTRE_ALIAS: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:User";
 const RULES: &str = r#"
 [[rule]]
 name = "owners"
@@ -75,6 +76,21 @@ async fn s30_nobody_writes_themselves_rights(db: Db) {
         nothing_was_gained(&app, &app.scim, &id).await;
     }
     assert_eq!(app.scim.members(&group).await, Vec::<String>::new());
+    // Nor by the name that Entra ID has for our extension.
+    let mut alias = greedy("ana@acme.example", &group);
+    let extension = alias.as_object_mut().expect("an object").shift_remove(CONTACT_CENTRE);
+    alias[CONTACT_CENTRE_ALIAS] = extension.expect("the extension");
+    app.scim.put(&path, &alias).await.expect(200);
+    nothing_was_gained(&app, &app.scim, &id).await;
+    let role = json!([{"op": "add", "path": format!("{CONTACT_CENTRE_ALIAS}:role"), "value": "owner"}]);
+    let user = app.scim.patch(&path, &role).await.expect(200);
+    assert_eq!((&user[CONTACT_CENTRE]["role"], user.get(CONTACT_CENTRE_ALIAS)), (&json!("owner"), None));
+    nothing_was_gained(&app, &app.scim, &id).await;
+    let twice = json!({
+        "schemas": [USER], "userName": "ana@acme.example",
+        CONTACT_CENTRE: {"role": "agent"}, CONTACT_CENTRE_ALIAS: {"role": "owner"},
+    });
+    app.scim.put(&path, &twice).await.expect_error(400);
 }
 
 /// Rules may grant what the connection may not: then the rule is passed over for that person, and the next one decides.
@@ -114,11 +130,11 @@ async fn s31_scim_sees_no_local_account(db: Db) {
     app.scim.patch(&path, &json!([{"op": "replace", "path": "active", "value": false}])).await.expect_error(404);
     app.scim.delete(&path).await.expect_error(404);
     let add = json!([{"op": "add", "path": "members", "value": [{"value": id}]}]);
-    app.scim.patch(&format!("/Groups/{group}"), &add).await.expect_error(404);
+    app.scim.patch(&format!("/Groups/{group}"), &add).await.expect_error(400);
     app.scim
         .post("/Groups", &json!({"schemas": [GROUP], "displayName": "X", "members": [{"value": id}]}))
         .await
-        .expect_error(404);
+        .expect_error(400);
     assert_eq!(app.scim.get("/Users").await.total(), 0);
     for filter in ["userName eq \"owner@acme.example\"", "userName co \"owner\"", "active eq true", "not (title pr)"] {
         assert_eq!(app.scim.filter("/Users", filter).await.total(), 0, "{filter}");
