@@ -16,7 +16,7 @@ use super::schema::{AttrRef, ENTERPRISE_URN, Mutability, Resolved, Schema};
 use super::value::{Coercer, is_blank};
 use super::{AttrName, Dialect, ResourceKind, ScimError, schema_of};
 
-pub use member::{MAX_MEMBERS, MemberKind, MemberRef, read_members};
+pub use member::{MAX_MEMBERS, read_members};
 pub use render::{Meta, push_json, render, render_text, schemas_for, schemas_text};
 
 /// A resource as a client sent it by POST or PUT, checked and brought to the stored form.
@@ -26,8 +26,8 @@ pub struct Incoming {
     pub document: Map<String, Value>,
     /// `active` as sent; none if absent or null.
     pub active: Option<bool>,
-    /// The members as sent; none if absent or null, which leaves them as they are.
-    pub members: Option<Vec<MemberRef>>,
+    /// The ids of the members as sent; none if absent or null, which leaves them as they are.
+    pub members: Option<Vec<String>>,
     /// The names that were dropped, because they are unknown or the server's own.
     pub ignored: Vec<String>,
 }

@@ -26,10 +26,6 @@ pub enum ScimType {
     NoTarget,
     /// A value is missing or of the wrong type.
     InvalidValue,
-    /// The protocol version is not spoken here.
-    InvalidVers,
-    /// The request would put sensitive data into a URL.
-    Sensitive,
     /// The cursor of a page is not one that was given out for this list.
     InvalidCursor,
     /// The cursor of a page is too old.
@@ -51,8 +47,6 @@ impl ScimType {
             Self::InvalidPath => "invalidPath",
             Self::NoTarget => "noTarget",
             Self::InvalidValue => "invalidValue",
-            Self::InvalidVers => "invalidVers",
-            Self::Sensitive => "sensitive",
             Self::InvalidCursor => "invalidCursor",
             Self::ExpiredCursor => "expiredCursor",
             Self::InvalidCount => "invalidCount",
@@ -128,8 +122,6 @@ impl ScimError {
         unsupported_media_type = 415, None;
         /// 429: too many requests of this token.
         too_many_requests = 429, None;
-        /// 501: a part of the protocol that is not offered.
-        not_implemented = 501, None;
         /// 503: try again later.
         unavailable = 503, None;
     }

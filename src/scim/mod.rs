@@ -23,7 +23,7 @@ pub mod value;
 pub mod version;
 
 pub use dialect::Dialect;
-pub use document::{Incoming, MemberKind, MemberRef, Meta};
+pub use document::{Incoming, Meta};
 pub use error::{ScimError, ScimType};
 pub use projection::Projection;
 pub use schema::{AttrName, AttrRef, ResourceKind, ResourceSchema, schema_of};

@@ -18,7 +18,6 @@ pub use read::read_patch;
 
 use serde_json::{Map, Value};
 
-use super::document::MemberRef;
 use super::filter::Bound;
 use super::path::PatchPath;
 
@@ -63,14 +62,14 @@ pub struct Patched {
 /// A change of a group's members.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MemberChange {
-    /// These become members, if they are not.
-    Add(Vec<MemberRef>),
+    /// Those with these ids become members, if they are not.
+    Add(Vec<String>),
     /// The members with these ids leave; who is no member stays none.
     Remove(Vec<String>),
     /// The members that satisfy the filter leave (bound by [`super::filter::Filter::bind_elements`]).
     RemoveWhere(Bound),
-    /// These, and nobody else, are the members.
-    Replace(Vec<MemberRef>),
+    /// Those with these ids, and nobody else, are the members.
+    Replace(Vec<String>),
     /// All members leave.
     Clear,
 }

@@ -11,6 +11,7 @@ use crate::scim::{Projection, ResourceKind, ScimError};
 use super::cache::Caller;
 use super::core::Core;
 use super::error::ServiceError;
+use super::render::Rendered;
 
 /// What became of an operation of a bulk request.
 #[derive(Debug)]
@@ -100,46 +101,36 @@ impl Core {
     async fn do_task(&self, caller: &Caller, task: Task) -> Result<Written, ServiceError> {
         let location = self.location(&task);
         let Task { action, kind, id, version, data } = task;
-        if action == Action::Delete {
-            match kind {
-                ResourceKind::User => self.delete_user(caller, &id, version).await?,
-                ResourceKind::Group => self.delete_group(caller, &id, version).await?,
-            }
-            return Ok(Written { id, location, done: BulkDone { status: 204, version: None } });
-        }
         // Nothing of the resource is answered but where it is.
         let nothing = Projection::parse(kind, Some("id"), None, caller.dialect)?;
-        let (location, version) = match kind {
-            ResourceKind::User => {
-                let user = match action {
-                    Action::Patch => {
-                        let operations = read_patch(data, caller.dialect)?;
-                        self.patch_user(caller, &id, operations, version, &nothing).await?
-                    }
-                    Action::Replace => {
-                        let incoming = caller.read_resource(kind, data)?;
-                        self.replace_user(caller, &id, incoming, version, &nothing).await?
-                    }
-                    Action::Create | Action::Delete => {
-                        self.create_user(caller, caller.read_resource(kind, data)?, &nothing).await?
-                    }
-                };
-                (user.location, user.version)
+        let read = |data| caller.read_resource(kind, data);
+        let (location, version) = match (action, kind) {
+            (Action::Delete, kind) => {
+                match kind {
+                    ResourceKind::User => self.delete_user(caller, &id, version).await?,
+                    ResourceKind::Group => self.delete_group(caller, &id, version).await?,
+                }
+                return Ok(Written { id, location, done: BulkDone { status: 204, version: None } });
             }
-            ResourceKind::Group => {
-                let group = match action {
-                    Action::Patch => {
-                        let operations = read_patch(data, caller.dialect)?;
-                        self.patch_group(caller, &id, operations, version, &nothing).await?
-                    }
-                    Action::Replace => {
-                        let incoming = caller.read_resource(kind, data)?;
-                        self.replace_group(caller, &id, incoming, version, &nothing).await?
-                    }
-                    Action::Create | Action::Delete => {
-                        self.create_group(caller, caller.read_resource(kind, data)?, &nothing).await?
-                    }
-                };
+            (Action::Create, ResourceKind::User) => place(self.create_user(caller, read(data)?, &nothing).await?),
+            (Action::Create, ResourceKind::Group) => {
+                let group = self.create_group(caller, read(data)?, &nothing).await?;
+                (group.location, group.version)
+            }
+            (Action::Replace, ResourceKind::User) => {
+                place(self.replace_user(caller, &id, read(data)?, version, &nothing).await?)
+            }
+            (Action::Replace, ResourceKind::Group) => {
+                let group = self.replace_group(caller, &id, read(data)?, version, &nothing).await?;
+                (group.location, group.version)
+            }
+            (Action::Patch, ResourceKind::User) => {
+                let operations = read_patch(data, caller.dialect)?;
+                place(self.patch_user(caller, &id, operations, version, &nothing).await?)
+            }
+            (Action::Patch, ResourceKind::Group) => {
+                let operations = read_patch(data, caller.dialect)?;
+                let group = self.patch_group(caller, &id, operations, version, &nothing).await?;
                 (group.location, group.version)
             }
         };
@@ -147,6 +138,10 @@ impl Core {
         let id = location.rsplit('/').next().unwrap_or_default().to_owned();
         Ok(Written { id, location, done: BulkDone { status, version: Some(version) } })
     }
+}
+
+fn place(user: Rendered) -> (String, i64) {
+    (user.location, user.version)
 }
 
 fn circle() -> ScimError {

@@ -35,7 +35,7 @@ pub struct Core {
     /// Where people and identity providers reach this server, without a slash at its end.
     public_url: String,
     /// The SCIM base URL as identity providers see it, without a slash at its end.
-    pub(super) scim_url: String,
+    pub(super) scim_url: Arc<str>,
 }
 
 /// How long access tokens are good unless it is configured.
@@ -46,7 +46,7 @@ impl Core {
     #[must_use]
     pub fn new(store: Arc<Store>, ambient: Ambient, keyring: Arc<Keyring>, wake: Wake, public_url: &str) -> Self {
         let public_url = public_url.trim_end_matches('/').to_owned();
-        let scim_url = format!("{public_url}/scim/v2");
+        let scim_url = format!("{public_url}/scim/v2").into();
         Self {
             store,
             ambient,
@@ -96,11 +96,13 @@ impl Core {
 pub(super) struct Parts {
     pub(super) ambient: Ambient,
     pub(super) caches: Arc<Caches>,
+    /// The SCIM base URL, without a slash at its end.
+    pub(super) scim_url: Arc<str>,
 }
 
 impl Core {
     pub(super) fn parts(&self) -> Parts {
-        Parts { ambient: self.ambient.clone(), caches: Arc::clone(&self.caches) }
+        Parts { ambient: self.ambient.clone(), caches: Arc::clone(&self.caches), scim_url: Arc::clone(&self.scim_url) }
     }
 
     pub(super) fn wake_if(&self, wakes: bool) {

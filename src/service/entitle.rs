@@ -47,7 +47,7 @@ fn entitle(rules: &RuleSet, grants: ConnectionGrants, person: &Entitling<'_>) ->
     let mut subject = attributes.clone();
     subject.insert("id".to_owned(), Value::String(user.to_string()));
     if !groups.is_empty() {
-        subject.insert("groups".to_owned(), groups_value(groups));
+        subject.insert("groups".to_owned(), groups_value(groups, None));
     }
     let access = evaluate(rules, &subject, &grants);
     let (desired, problem) = match desired_worker(attributes, &access) {

@@ -219,7 +219,8 @@ struct Editing<'a> {
 
 impl Editing<'_> {
     fn membership(&self) -> Membership<'_> {
-        Membership { tx: self.tx, caller: self.caller, group: self.id, event: self.event, at: self.at }
+        let base_url = &self.parts.scim_url;
+        Membership { tx: self.tx, caller: self.caller, group: self.id, event: self.event, at: self.at, base_url }
     }
 
     async fn change<F>(

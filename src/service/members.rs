@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Value, json};
 
 use crate::base::{EventId, GroupId, Timestamp, UserId};
+use crate::scim::ScimError;
 use crate::scim::error::excerpt;
 use crate::scim::filter::Bound;
 use crate::scim::patch::MemberChange;
-use crate::scim::{MemberRef, ScimError};
 use crate::store::Tx;
+use crate::store::groups::member_value;
 use crate::store::memberships::{self, MAX_DEPTH, Member};
 
 use super::cache::Caller;
@@ -72,6 +73,8 @@ pub(super) struct Membership<'a> {
     pub(super) group: GroupId,
     pub(super) event: EventId,
     pub(super) at: Timestamp,
+    /// What `$ref` of a member begins with.
+    pub(super) base_url: &'a str,
 }
 
 impl Membership<'_> {
@@ -84,8 +87,7 @@ impl Membership<'_> {
                 MemberChange::Remove(ids) => moved.removed.extend(memberships::remove(self.tx, self.group, ids).await?),
                 MemberChange::RemoveWhere(filter) => moved.removed.extend(self.remove_where(filter, &mut left).await?),
                 MemberChange::Replace(members) => {
-                    let ids: Vec<String> = members.iter().map(|member| member.value.clone()).collect();
-                    moved.removed.extend(memberships::keep_only(self.tx, self.group, &ids).await?);
+                    moved.removed.extend(memberships::keep_only(self.tx, self.group, members).await?);
                     moved.added.extend(self.add(members).await?);
                 }
                 MemberChange::Clear => moved.removed.extend(memberships::keep_only(self.tx, self.group, &[]).await?),
@@ -95,12 +97,12 @@ impl Membership<'_> {
         Ok(moved)
     }
 
-    async fn add(&self, members: &[MemberRef]) -> Result<Vec<Member>, ServiceError> {
+    async fn add(&self, members: &[String]) -> Result<Vec<Member>, ServiceError> {
         if members.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: BTreeSet<String> = members.iter().map(|member| member.value.clone()).collect();
-        let ids: Vec<String> = ids.into_iter().collect();
+        let ids: BTreeSet<&String> = members.iter().collect();
+        let ids: Vec<String> = ids.into_iter().cloned().collect();
         let connection = self.caller.connection;
         let added = memberships::add(self.tx, connection, self.group, &ids, self.event, self.at).await?;
         // Whoever was not added is a member already, or nobody.
@@ -108,7 +110,8 @@ impl Membership<'_> {
             let known = memberships::known(self.tx, connection, &ids).await?;
             let known: HashSet<String> = known.iter().map(Member::id).collect();
             if let Some(missing) = ids.iter().find(|id| !known.contains(*id)) {
-                return Err(ScimError::not_found(format!(
+                // Not 404, which on a group's URL says that the group is gone: authentik would forget it and make it anew.
+                return Err(ScimError::invalid_value(format!(
                     "There is no user or group {} to be a member. Provision it before its membership.",
                     excerpt(missing)
                 ))
@@ -161,10 +164,8 @@ impl Membership<'_> {
             })?;
             after = last.id();
             for (member, display) in page {
-                let id = member.id();
-                let element = json!({"value": id, "type": member.kind(), "display": display});
-                if filter.matches_element(&element) {
-                    ids.push(id);
+                if filter.matches_element(&member_value(self.base_url, member, display.as_deref())) {
+                    ids.push(member.id());
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::base::GroupId;
 use crate::scim::document::{self, Meta};
 use crate::scim::schema::{CONTACT_CENTRE_URN, ENTERPRISE_URN};
 use crate::scim::{Projection, ResourceKind};
-use crate::store::groups::Group;
+use crate::store::groups::{Group, member_value};
 use crate::store::users::{User, UserGroup, groups_value};
 
 use super::error::ServiceError;
@@ -52,13 +52,13 @@ pub(super) fn render_user(base: &str, user: &User, projection: &Projection) -> R
         location: &location,
     };
     let body = if projection.is_full() {
-        let groups = (!user.groups.is_empty()).then(|| groups_text(&user.groups));
+        let groups = (!user.groups.is_empty()).then(|| groups_text(base, &user.groups));
         let extra = groups.as_deref().map(|groups| ("groups", groups));
         document::render_text(ResourceKind::User, &user.document, user_schemas(&user.document), extra, &meta)
     } else {
         let mut resource = document::render(ResourceKind::User, &user.attributes()?, &meta);
         if !user.groups.is_empty() {
-            resource.insert("groups".to_owned(), groups_value(&user.groups));
+            resource.insert("groups".to_owned(), groups_value(&user.groups, Some(base)));
         }
         projection.apply(&mut resource);
         Value::Object(resource).to_string()
@@ -95,11 +95,13 @@ const fn schemas_json(which: usize) -> &'static str {
 }
 
 /// What [`groups_value`] shows, as text.
-fn groups_text(groups: &[UserGroup]) -> String {
-    let mut text = String::with_capacity(groups.len() * 100);
+fn groups_text(base: &str, groups: &[UserGroup]) -> String {
+    let mut text = String::with_capacity(groups.len() * (160 + base.len()));
     for group in groups {
         text.push_str(if text.is_empty() { r#"[{"value":"# } else { r#",{"value":"# });
         document::push_json(&mut text, &group.group);
+        text.push_str(r#","$ref":"#);
+        document::push_json(&mut text, &format!("{base}/Groups/{}", group.group));
         text.push_str(r#","display":"#);
         document::push_json(&mut text, &group.display_name);
         text.push_str(if group.direct { r#","type":"direct"}"# } else { r#","type":"indirect"}"# });
@@ -137,17 +139,7 @@ pub(super) fn render_members(
     members: Vec<(crate::store::memberships::Member, Option<String>)>,
     projection: &Projection,
 ) -> Vec<Value> {
-    let members = members.into_iter().map(|(member, display)| {
-        let mut value = Map::with_capacity(4);
-        let id = member.id();
-        value.insert("value".to_owned(), Value::String(id.clone()));
-        value.insert("$ref".to_owned(), Value::String(format!("{base}/{}s/{id}", member.kind())));
-        value.insert("type".to_owned(), Value::from(member.kind()));
-        if let Some(display) = display {
-            value.insert("display".to_owned(), Value::String(display));
-        }
-        Value::Object(value)
-    });
+    let members = members.into_iter().map(|(member, display)| member_value(base, member, display.as_deref()));
     if projection.is_full() {
         return members.collect();
     }
@@ -168,8 +160,8 @@ mod tests {
     fn both_forms_of_groups_are_equal() {
         let group = |name: &str, direct| UserGroup { group: "1".to_owned(), display_name: name.to_owned(), direct };
         for groups in [vec![], vec![group("a", true)], vec![group("\"\\\u{1}é", false), group("b", true)]] {
-            let text = if groups.is_empty() { "[]".to_owned() } else { groups_text(&groups) };
-            assert_eq!(text, groups_value(&groups).to_string());
+            let text = if groups.is_empty() { "[]".to_owned() } else { groups_text("https://x.example/\"", &groups) };
+            assert_eq!(text, groups_value(&groups, Some("https://x.example/\"")).to_string());
         }
     }
 

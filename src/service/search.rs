@@ -138,7 +138,7 @@ impl Core {
             let listing = part.listing(self, caller, left);
             let matching = match part.kind() {
                 ResourceKind::User => match users::list(self.store.read(), caller.connection, &listing).await? {
-                    Matches::TooMany => return Err(too_many().into()),
+                    Matches::TooMany => return Err(too_many(part.kind()).into()),
                     Matches::Unordered => return Ok(None),
                     Matches::Found { total, rows } => {
                         resources.extend(self.show_users(&rows, part.projection)?);
@@ -146,7 +146,7 @@ impl Core {
                     }
                 },
                 ResourceKind::Group => match groups::list(self.store.read(), caller.connection, &listing).await? {
-                    Matches::TooMany => return Err(too_many().into()),
+                    Matches::TooMany => return Err(too_many(part.kind()).into()),
                     Matches::Unordered => return Ok(None),
                     Matches::Found { total, rows } => {
                         resources.extend(self.show_groups(&rows, part.projection)?);
@@ -319,10 +319,18 @@ fn binding(caller: &Caller, projections: &[Projection], search: &Search<'_>) -> 
     Binding(json!(["scim_cursor", account, connection, kinds, search.filter, search.sort_by, order]).to_string())
 }
 
-fn too_many() -> ScimError {
-    ScimError::too_many(
-        "The filter has no condition that an index serves, and there are too many resources to look at each. Add one: that userName, externalId, emails.value, displayName or id is equal to a value or begins with three characters of it, or that a user's userName, emails.value or displayName contains three.",
-    )
+fn too_many(kind: ResourceKind) -> ScimError {
+    let (equal, contains) = match kind {
+        ResourceKind::User => (
+            "userName, externalId, emails.value, displayName or id",
+            ", or that its userName, emails.value or displayName contains three",
+        ),
+        ResourceKind::Group => ("displayName, externalId, members.value or id", ""),
+    };
+    ScimError::too_many(format!(
+        "The filter has no condition that an index serves, and there are too many {}s to look at each. Add one: that {equal} is equal to a value or begins with three characters of it{contains}.",
+        kind.name().to_lowercase()
+    ))
 }
 
 fn too_many_to_sort() -> ScimError {

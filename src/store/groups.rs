@@ -8,7 +8,7 @@ use crate::scim::sort::{Ranked, Sort};
 use super::change::Change;
 use super::error::StoreError;
 use super::filter::{Listing, Matches, Walked};
-use super::memberships;
+use super::memberships::{self, Member};
 use super::order::Place;
 use super::row::{RowExt as _, document_text};
 use super::session::{Session, Tx};
@@ -213,13 +213,26 @@ pub async fn by_ids(session: &Session, connection: ConnectionId, ids: &[String])
     super::filter::by_ids(session, connection, ids).await
 }
 
+/// A member as the attribute `members` shows it (RFC 7643 §4.2), below the SCIM base URL.
+#[must_use]
+pub fn member_value(base_url: &str, member: Member, display: Option<&str>) -> Value {
+    let (id, kind) = (member.id(), member.kind());
+    let mut value = json!({"value": id, "$ref": format!("{base_url}/{kind}s/{id}"), "type": kind});
+    if let Some(display) = display {
+        value["display"] = display.into();
+    }
+    value
+}
+
 /// The members of a group as a filter sees them: one more than `most` if there are more.
-pub(super) async fn members_for_filter(session: &Session, group: GroupId, most: u64) -> Result<Vec<Value>, StoreError> {
+pub(super) async fn members_for_filter(
+    session: &Session,
+    group: GroupId,
+    base_url: &str,
+    most: u64,
+) -> Result<Vec<Value>, StoreError> {
     let members = memberships::page(session, group, "", most.saturating_add(1)).await?;
-    Ok(members
-        .into_iter()
-        .map(|(member, display)| json!({"value": member.id(), "type": member.kind(), "display": display}))
-        .collect())
+    Ok(members.into_iter().map(|(member, display)| member_value(base_url, member, display.as_deref())).collect())
 }
 
 pub(super) fn read(row: &sea_orm::QueryResult) -> Result<Group, StoreError> {

@@ -370,12 +370,15 @@ pub struct UserGroup {
     pub direct: bool,
 }
 
-/// The attribute `groups` (RFC 7643 §4.1.2).
+/// The attribute `groups` (RFC 7643 §4.1.2), with `$ref` below the SCIM base URL; without one, for rules, without it.
 #[must_use]
-pub fn groups_value(groups: &[UserGroup]) -> Value {
+pub fn groups_value(groups: &[UserGroup], base_url: Option<&str>) -> Value {
     let one = |group: &UserGroup| {
         let kind = if group.direct { "direct" } else { "indirect" };
-        json!({"value": group.group, "display": group.display_name, "type": kind})
+        match base_url.map(|base| format!("{base}/Groups/{}", group.group)) {
+            Some(url) => json!({"value": group.group, "$ref": url, "display": group.display_name, "type": kind}),
+            None => json!({"value": group.group, "display": group.display_name, "type": kind}),
+        }
     };
     Value::Array(groups.iter().map(one).collect())
 }

@@ -70,7 +70,7 @@ impl Operand {
             (AttributeType::Decimal | AttributeType::Integer, Literal::Number(value)) => {
                 Some(Self::Number(value.clone()))
             }
-            (AttributeType::DateTime, Literal::String(text)) => text.parse().ok().map(Self::Instant),
+            (AttributeType::DateTime, Literal::String(text)) => instant(text).map(Self::Instant),
             _ => None,
         };
         operand.ok_or_else(|| format!("is compared with {}", expected(attribute.kind)))
@@ -83,7 +83,7 @@ impl Operand {
     }
 
     /// Whether a value of a resource stands in that relation to this operand. A value of another type does not.
-    pub(super) fn holds(&self, relation: Relation, value: &Value) -> bool {
+    pub fn holds(&self, relation: Relation, value: &Value) -> bool {
         match (self, value) {
             (Self::Bool(wanted), Value::Bool(value)) => relation == Relation::Eq && value == wanted,
             (Self::Number(wanted), Value::Number(value)) => {
@@ -141,6 +141,18 @@ impl Relation {
             Self::Co | Self::Sw | Self::Ew => false,
         }
     }
+}
+
+/// A date and time as a filter may have it. Without a time zone, which xsd:dateTime (RFC 7643 §2.3.5) leaves open, it is in
+/// UTC; and the plus of an offset that was put into a URL as it is comes here as a space.
+fn instant(text: &str) -> Option<Timestamp> {
+    let zoned = || text.parse().ok();
+    let in_utc = || format!("{text}Z").parse().ok();
+    let east = || {
+        let (time, offset) = text.rsplit_once(' ').filter(|(_, offset)| offset.len() == "01:00".len())?;
+        format!("{time}+{offset}").parse().ok()
+    };
+    zoned().or_else(in_utc).or_else(east)
 }
 
 fn compare_numbers(one: &Number, other: &Number) -> Option<Ordering> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::MemberChange;
 use super::apply::{Change, Target};
 use crate::scim::dialect::Dialect;
-use crate::scim::document::{MemberRef, read_members};
+use crate::scim::document::read_members;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{Bound, Operand};
 use crate::scim::schema::AttrRef;
@@ -64,7 +64,7 @@ fn remove_selected(filter: &Bound) -> MemberChange {
 fn add_described(filter: &Bound, dialect: Dialect) -> Result<MemberChange, ScimError> {
     let described = filter.as_equalities().filter(|_| dialect.create_on_unmatched_eq_filter());
     match described.and_then(|equalities| ids_of(&equalities)).as_deref() {
-        Some([id]) => Ok(MemberChange::Add(vec![MemberRef { value: id.clone(), kind: None, display: None }])),
+        Some([id]) => Ok(MemberChange::Add(vec![id.clone()])),
         _ => Err(ScimError::no_target("To add members, use the path \"members\" and name them in the value.")),
     }
 }
@@ -86,7 +86,7 @@ fn named_for_removal(value: &Value, dialect: Dialect) -> Result<Vec<String>, Sci
             "A remove takes no value: use the path members[value eq \"...\"] to remove some, or no value to remove all.",
         ));
     }
-    let ids: Vec<String> = read_members(value.clone(), dialect)?.into_iter().map(|member| member.value).collect();
+    let ids = read_members(value.clone(), dialect)?;
     if ids.is_empty() {
         return Err(ScimError::invalid_value(
             "The value names no member to remove. To remove all members, leave the value out.",

@@ -6,9 +6,9 @@ mod reading;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::scim::Dialect;
 use crate::scim::error::{ScimError, ScimType};
 use crate::scim::schema::{ENTERPRISE_URN, ResourceKind};
-use crate::scim::{Dialect, MemberRef};
 
 fn object(value: Value) -> Map<String, Value> {
     let Value::Object(object) = value else { panic!("an object is wanted, not {value}") };

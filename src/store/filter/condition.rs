@@ -65,6 +65,20 @@ impl Condition {
     }
 }
 
+/// A comparison of an attribute that has these values in every resource of a type, and perhaps some of those; none where
+/// that decides.
+pub(super) fn constant(always: &str, perhaps: &[&str], relation: Relation, operand: &Operand) -> Option<Condition> {
+    let holds = |value: &str| operand.holds(relation, &value.into());
+    let decided = if holds(always) {
+        "1 = 1"
+    } else if perhaps.iter().any(|value| holds(value)) {
+        return None;
+    } else {
+        "1 = 0"
+    };
+    Some(Condition::new(Sql::new(decided), true, false))
+}
+
 /// What a comparison is in SQL; none when no column says it.
 pub(super) trait Leaves {
     fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition>;

@@ -6,14 +6,14 @@ use crate::base::{ConnectionId, fold};
 use crate::scim::ResourceKind;
 use crate::scim::document::Meta;
 use crate::scim::filter::{Bound, Operand, Relation};
-use crate::scim::schema::AttrRef;
+use crate::scim::schema::{AttrRef, GROUP_URN};
 
 use super::super::error::StoreError;
 use super::super::groups::{self, Group};
 use super::super::order::{Column, PlaceKey};
 use super::super::session::Session;
 use super::super::sql::Sql;
-use super::condition::{Condition, Leaves, instant, text};
+use super::condition::{Condition, Leaves, constant, instant, text};
 use super::{Listed, Listing, with_common};
 
 impl Listed for Group {
@@ -96,7 +96,7 @@ impl Listed for Group {
             };
             let mut resource = with_common(group.attributes()?, kind, &meta);
             if with_members {
-                let members = groups::members_for_filter(session, group.id, left).await?;
+                let members = groups::members_for_filter(session, group.id, listing.base_url, left).await?;
                 let Some(rest) = left.checked_sub(u64::try_from(members.len()).unwrap_or(u64::MAX)) else {
                     return Ok(None);
                 };
@@ -117,6 +117,8 @@ impl Leaves for GroupLeaves {
     fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition> {
         let sub = target.sub.or_else(|| target.compared()).map(|sub| sub.name);
         let column = match (target.attr.name, sub, operand) {
+            ("meta", Some("resourceType"), operand) => return constant(Group::KIND, &[], relation, operand),
+            ("schemas", None, operand) => return constant(GROUP_URN, &[], relation, operand),
             ("meta", Some(name), Operand::Instant(time)) => {
                 let column = if name == "created" { "g.created_at" } else { "g.updated_at" };
                 return Some(Condition::new(instant(column, relation, *time)?, true, false));
@@ -137,7 +139,7 @@ impl Leaves for GroupLeaves {
 
     fn present(&self, target: AttrRef) -> Option<Condition> {
         let sql = match (target.attr.name, target.sub) {
-            ("id" | "displayName" | "meta", _) => "g.id IS NOT NULL",
+            ("id" | "displayName" | "meta" | "schemas", _) => "g.id IS NOT NULL",
             ("externalId", None) => "(g.external_id IS NOT NULL AND g.external_id <> '')",
             ("members", None) => "EXISTS (SELECT 1 FROM membership WHERE group_id = g.id)",
             _ => return None,

@@ -6,7 +6,7 @@ use crate::base::{ConnectionId, fold};
 use crate::scim::ResourceKind;
 use crate::scim::document::Meta;
 use crate::scim::filter::{Bound, BoundNode, NodeId, Operand, Relation};
-use crate::scim::schema::{AttrRef, ENTERPRISE_URN};
+use crate::scim::schema::{AttrRef, CONTACT_CENTRE_URN, ENTERPRISE_URN, USER_URN};
 
 use super::super::error::StoreError;
 use super::super::memberships;
@@ -16,7 +16,7 @@ use super::super::search::{self, EMAILS_VALUE, EMPLOYEE_NUMBER, MANAGER_VALUE};
 use super::super::session::Session;
 use super::super::sql::Sql;
 use super::super::users::{self, User, groups_value};
-use super::condition::{Condition, Entry, Leaves, instant, text};
+use super::condition::{Condition, Entry, Leaves, constant, instant, text};
 use super::{Listed, Listing, with_common};
 
 impl Listed for User {
@@ -109,8 +109,10 @@ impl Listed for User {
                     location: &location,
                 };
                 let mut resource = with_common(user.attributes()?, kind, &meta);
+                // Whoever is without `active`, because it was removed, is not active: the column says so too.
+                resource.entry("active").or_insert(Value::Bool(false));
                 if !user.groups.is_empty() {
-                    resource.insert("groups".to_owned(), groups_value(&user.groups));
+                    resource.insert("groups".to_owned(), groups_value(&user.groups, Some(listing.base_url)));
                 }
                 Ok(resource)
             })
@@ -145,6 +147,10 @@ impl Leaves for UserLeaves {
     fn compare(&self, target: AttrRef, relation: Relation, operand: &Operand) -> Option<Condition> {
         let sub = target.sub.or_else(|| target.compared()).map(|sub| sub.name);
         match (target.extension, target.attr.name, sub, operand) {
+            (None, "meta", Some("resourceType"), operand) => constant(User::KIND, &[], relation, operand),
+            (None, "schemas", None, operand) => {
+                constant(USER_URN, &[ENTERPRISE_URN, CONTACT_CENTRE_URN], relation, operand)
+            }
             (None, "active", None, Operand::Bool(active)) => Some(Self::active(*active)),
             (None, "meta", Some(name), Operand::Instant(time)) => {
                 let column = if name == "created" { "u.created_at" } else { "u.updated_at" };
@@ -190,7 +196,7 @@ impl Leaves for UserLeaves {
 
     fn present(&self, target: AttrRef) -> Option<Condition> {
         let column = match (target.extension, target.attr.name, target.sub) {
-            (None, "id" | "userName" | "meta" | "active", _) => "u.id",
+            (None, "id" | "userName" | "meta" | "schemas" | "active", _) => "u.id",
             (None, "displayName", None) => "u.display_name",
             (None, "externalId", None) => "u.external_id",
             _ => return None,

@@ -16,15 +16,16 @@ mod record;
 mod rest;
 mod users;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use futures::FutureExt as _;
 use http::{HeaderValue, StatusCode, header};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::WebState;
 use super::error;
@@ -63,7 +64,7 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .route("/scim/{*rest}", any(no_such_endpoint))
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state.clone(), guard))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(survive))
         .layer(from_fn_with_state(state.clone(), record))
 }
 
@@ -102,7 +103,7 @@ async fn guard(State(state): State<WebState>, request: Request, next: Next) -> R
 
 async fn no_such_endpoint() -> Response {
     error::scim(&ScimError::not_found(
-        "There is no such SCIM endpoint. The base URL ends in /scim/v2, and has /Users, /Groups, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas below it.",
+        "There is no such SCIM endpoint. The base URL ends in /scim/v2, and has /Users, /Groups, /Bulk, /Me, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas below it.",
     ))
 }
 
@@ -110,9 +111,11 @@ async fn no_such_method() -> Response {
     error::scim(&ScimError::method_not_allowed("This SCIM endpoint does not know the method of the request."))
 }
 
-fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+/// A handler that panics costs its own request only.
+async fn survive(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().map_or_else(|| "".into(), |id| id.0.clone());
     // The panic hook has logged it, with the request that it belongs to.
-    error::scim(&ScimError::internal("the log of this moment"))
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| error::scim(&ScimError::internal(&id)))
 }
 
 /// What a handler answers.

@@ -61,7 +61,6 @@ const OWNED_CRATES: &[(&str, &[&str])] = &[
     ("entity", &["store"]),
     ("migration", &["store"]),
     ("axum", &["web", "taskrouter/stand_in"]),
-    ("tower_http", &["web", "taskrouter/stand_in"]),
     ("hyper", &["web", "taskrouter/stand_in"]),
     ("hyper_util", &["web", "taskrouter/stand_in"]),
     ("reqwest", &["net"]),

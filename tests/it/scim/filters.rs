@@ -116,6 +116,7 @@ const USER_ATTRIBUTES: &[&str] = &[
     "groups.value",
     "groups.display",
     "groups.type",
+    "groups.$ref",
     "meta.created",
     "meta.lastModified",
     "meta.resourceType",
@@ -146,6 +147,8 @@ const GROUP_ATTRIBUTES: &[&str] = &[
     "members.value",
     "members.type",
     "members.display",
+    "members.$ref",
+    "meta.resourceType",
     "meta.created",
     "meta.lastModified",
     "meta.version",
@@ -171,11 +174,11 @@ fn filter(attributes: &'static [&'static str], values: Vec<String>) -> impl Stra
         .prop_map(|(attribute, operator, value)| format!("{attribute} {operator} {value}"));
     let present = attribute.prop_map(|attribute| format!("{attribute} pr"));
     let (plural, subs) = if attributes.len() == GROUP_ATTRIBUTES.len() {
-        (vec!["members"], vec!["value", "type", "display"])
+        (vec!["members"], vec!["value", "type", "display", "$ref"])
     } else {
         (
             vec!["emails", "groups", "urn:rollcall:params:scim:schemas:extension:contactcentre:2.0:User:skills"],
-            vec!["value", "type", "primary", "display", "level"],
+            vec!["value", "type", "primary", "display", "level", "$ref"],
         )
     };
     let inner = (prop::sample::select(subs), operator, value)
@@ -209,6 +212,16 @@ async fn users_are_found_as_the_evaluator_says(db: Db) {
         person.insert("schemas".to_owned(), json!([USER, ENTERPRISE, CONTACT_CENTRE]));
         ids.push(app.scim.post("/Users", &Value::Object(person)).await.created());
     }
+    // Whose `active` was taken away is as whoever's is false.
+    for id in ids.iter().step_by(5) {
+        let remove = json!([{"op": "remove", "path": "active"}]);
+        app.scim.patch(&format!("/Users/{id}"), &remove).await.expect(200);
+    }
+    for filter in ["active eq false", "not (active eq true)", "active eq false and userName co \"acme\" and active pr"]
+    {
+        let found = app.scim.found("/Users", filter).await;
+        assert!(ids.iter().step_by(5).all(|id| found.contains(id)), "{filter}");
+    }
     let north = app.scim.add_group("North Care", &[&ids[0], &ids[1], &ids[2]]).await;
     app.scim.add_group("ana", &[&ids[1], &ids[3], &north]).await;
     check(&app.scim, ResourceKind::User, USER_ATTRIBUTES, &mut runner).await;
@@ -231,12 +244,18 @@ async fn groups_are_found_as_the_evaluator_says(db: Db) {
 async fn check(scim: &Scim, kind: ResourceKind, attributes: &'static [&'static str], runner: &mut TestRunner) {
     let path = format!("/{}s", kind.name());
     let list = scim.get(&format!("{path}?count=1000")).await.expect(200);
-    let all: Vec<Map<String, Value>> = list["Resources"]
+    let mut all: Vec<Map<String, Value>> = list["Resources"]
         .as_array()
         .expect("resources")
         .iter()
         .map(|r| r.as_object().expect("an object").clone())
         .collect();
+    if kind == ResourceKind::User {
+        // Whoever is not said to be active is not.
+        for user in &mut all {
+            user.entry("active").or_insert(json!(false));
+        }
+    }
     let mut values = Vec::new();
     for value in all.iter().flat_map(Map::values) {
         texts(value, &mut values);

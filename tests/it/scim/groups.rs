@@ -103,6 +103,26 @@ async fn membership_reaches_through_groups(db: Db) {
     assert_eq!(shown["members"][0]["type"], json!("Group"));
     assert_eq!(shown["members"][0]["value"], json!(team));
     assert_eq!(app.scim.found("/Groups", &format!("members.value eq \"{user}\"")).await, std::slice::from_ref(&team));
+    // By URL too (RFC 7643 §4.1.2, §4.2).
+    let url = |kind: &str, id: &str| format!("https://rollcall.example/scim/v2/{kind}/{id}");
+    let person = app.scim.get(&path).await.expect(200);
+    for group in person["groups"].as_array().expect("groups") {
+        assert_eq!(group["$ref"], json!(url("Groups", group["value"].as_str().expect("an id"))));
+    }
+    assert_eq!(person, app.scim.get(&format!("{path}?excludedAttributes=title")).await.expect(200));
+    let (user_url, site_url, team_url) = (url("Users", &user), url("Groups", &site), url("Groups", &team));
+    assert_eq!(app.scim.found("/Users", &format!("groups.$ref eq \"{site_url}\"")).await, std::slice::from_ref(&user));
+    assert_eq!(
+        app.scim.found("/Groups", &format!("members.$ref eq \"{user_url}\"")).await,
+        std::slice::from_ref(&team)
+    );
+    let extra = app.scim.add_user("bo@acme.example").await;
+    app.scim.add_member(&site, &extra).await;
+    let remove = json!([{"op": "remove", "path": format!("members[$ref eq \"{team_url}\"]")}]);
+    app.scim.patch(&format!("/Groups/{site}"), &remove).await.expect_success();
+    assert_eq!(app.scim.members(&site).await, [extra.clone()]);
+    app.scim.remove_member(&site, &extra).await;
+    app.scim.add_member(&site, &team).await;
     app.scim.delete(&format!("/Groups/{team}")).await.expect(204);
     assert_eq!(groups_of(&app.scim.get(&path).await.expect(200)), []);
     assert_eq!(app.scim.members(&site).await, Vec::<String>::new(), "a deleted group is no member");

@@ -55,6 +55,19 @@ async fn a_search_at_the_root_goes_over_both_types(db: Db) {
     let found = search(json!({})).await;
     assert_eq!((ids(&found["Resources"]), &found["totalResults"]), (all.clone(), &json!(8)));
     assert_eq!(found["Resources"][5]["members"].as_array().map(Vec::len), Some(1));
+    // Known of each type without looking at anybody, so it is even counted for a cursor.
+    for (filter, total) in [
+        ("meta.resourceType eq \"Group\"", 3),
+        ("meta.resourceType ne \"Group\"", 5),
+        ("schemas eq \"urn:ietf:params:scim:schemas:core:2.0:User\"", 5),
+        ("schemas sw \"urn:ietf:params:scim:schemas:core:2.0:Gr\" and displayName eq \"b\"", 1),
+        ("schemas eq \"urn:nobody\" or meta.resourceType sw \"x\"", 0),
+    ] {
+        let found = search(json!({"filter": filter})).await;
+        assert_eq!(found["totalResults"], json!(total), "{filter}");
+        let counted = search(json!({"filter": filter, "cursor": "", "count": 1})).await;
+        assert_eq!(counted["totalResults"], json!(total), "{filter}");
+    }
     for (start, count, expected) in
         [(4, 3, &all[3..6]), (6, 10, &all[5..]), (5, 1, &all[4..5]), (9, 5, &all[8..]), (1, 0, &[])]
     {

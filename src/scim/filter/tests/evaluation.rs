@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::Bound;
+use super::super::{Bound, Filter, Limits};
 use super::parse;
 use crate::scim::Dialect;
 use crate::scim::schema::{AttrName, ENTERPRISE_URN, ResourceKind, schema_of};
@@ -184,5 +184,32 @@ proptest! {
         prop_assert_eq!(holds(format!("({one}) or ({other})")), a || b);
         prop_assert_eq!(holds(format!("not ({one})")), !a);
         prop_assert_eq!(holds(format!("not (({one}) and ({other}))")), holds(format!("not ({one}) or not ({other})")));
+    }
+}
+
+/// RFC 7643 §2.3.5 takes xsd:dateTime, which may lack a zone; a raw plus in a URL is a space.
+#[test]
+fn dates_may_lack_their_zone_or_their_plus() {
+    let user = json!({"userName": "a", "meta": {"created": "2026-01-31T08:30:00.000Z"}});
+    let user = user.as_object().unwrap();
+    let holds = |date: &str| {
+        let filter = Filter::parse(&format!("meta.created eq \"{date}\""), &Limits::default()).unwrap();
+        filter.bind(schema_of(ResourceKind::User), Dialect::Strict).map(|bound| bound.matches(user))
+    };
+    for same in [
+        "2026-01-31T08:30:00Z",
+        "2026-01-31T08:30:00",
+        "2026-01-31T08:30:00.000",
+        "2026-01-31T09:30:00+01:00",
+        "2026-01-31T09:30:00 01:00",
+        "2026-01-31T07:30:00-01:00",
+    ] {
+        assert_eq!(holds(same), Ok(true), "{same}");
+    }
+    assert_eq!(holds("2026-01-31T09:30:00"), Ok(false));
+    for no_date in
+        ["", "2026-01-31", "08:30:00", "2026-01-31T08:30:00 1:00", "2026-01-31T08:30:00ZZ", " 01:00", "yesterday"]
+    {
+        assert!(holds(no_date).is_err(), "{no_date}");
     }
 }

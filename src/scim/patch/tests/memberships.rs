@@ -14,10 +14,6 @@ fn assert_refused(operation: &Value, kind: ScimType) {
     assert_eq!((error.status, error.scim_type), (400, Some(kind)), "{operation}");
 }
 
-fn ids(members: &[MemberRef]) -> Vec<&str> {
-    members.iter().map(|member| member.value.as_str()).collect()
-}
-
 #[test]
 fn additions() {
     for operation in [
@@ -28,14 +24,14 @@ fn additions() {
     ] {
         let changes = changes(&json!([operation]));
         let [MemberChange::Add(members)] = &changes[..] else { panic!("{changes:?}") };
-        assert_eq!(ids(members), ["a", "b"], "{operation}");
+        assert_eq!(*members, ["a", "b"], "{operation}");
     }
     for value in [json!({ "value": "a" }), json!("a")] {
         let changes = changes(&json!([{ "op": "add", "path": "members", "value": value }]));
-        assert!(matches!(&changes[..], [MemberChange::Add(members)] if ids(members) == ["a"]), "{changes:?}");
+        assert!(matches!(&changes[..], [MemberChange::Add(members)] if *members == ["a"]), "{changes:?}");
     }
     let changes = changes(&json!([{ "op": "add", "path": "members[value eq \"a\"]", "value": { "value": "a" } }]));
-    assert!(matches!(&changes[..], [MemberChange::Add(members)] if ids(members) == ["a"]), "{changes:?}");
+    assert!(matches!(&changes[..], [MemberChange::Add(members)] if *members == ["a"]), "{changes:?}");
 }
 
 #[test]
@@ -102,7 +98,8 @@ fn s38_add_never_removes_and_changes_are_deltas() {
     let [MemberChange::Remove(first), MemberChange::Add(added), MemberChange::Remove(last)] = &mixed[..] else {
         panic!("{mixed:?}")
     };
-    assert_eq!((first.len(), ids(added), last.len()), (2, vec!["c", "d"], 1));
+    assert_eq!((first.len(), last.len()), (2, 1));
+    assert_eq!(*added, ["c", "d"]);
 }
 
 #[test]
@@ -112,7 +109,7 @@ fn replacements_say_who_stays() {
         json!({ "op": "replace", "value": { "members": [{ "value": "b" }, { "value": "c" }] } }),
     ] {
         let changes = changes(&json!([operation]));
-        assert!(matches!(&changes[..], [MemberChange::Replace(members)] if ids(members) == ["b", "c"]), "{changes:?}");
+        assert!(matches!(&changes[..], [MemberChange::Replace(members)] if *members == ["b", "c"]), "{changes:?}");
     }
     for operation in [
         json!({ "op": "replace", "path": "members", "value": [] }),

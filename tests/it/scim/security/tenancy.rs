@@ -32,7 +32,7 @@ async fn s28_no_name_is_taken_for_an_id(db: Db) {
     app.scim.delete("/Users/ana@acme.example").await.expect_error(404);
     let group = app.scim.add_group("Agents", &[]).await;
     let operations = json!([{"op": "add", "path": "members", "value": [{"value": "1"}]}]);
-    app.scim.patch(&format!("/Groups/{group}"), &operations).await.expect_error(404);
+    app.scim.patch(&format!("/Groups/{group}"), &operations).await.expect_error(400);
     assert_eq!(app.scim.members(&group).await, Vec::<String>::new());
     // Another spelling of the same id is another id.
     app.scim.get(&format!("/Users/{}", victim.to_uppercase())).await.expect_error(404);
@@ -78,8 +78,14 @@ async fn s32_ids_of_others_are_unknown(db: Db) {
     for (n, other) in others.iter().enumerate() {
         other.add_user(&format!("own{n}@acme.example")).await;
         let own = other.add_group("Own", &[]).await;
-        for answer in every_use(other, &users, &groups, &user, &group, &own).await {
+        for answer in every_use(other, &users, &groups).await {
             answer.expect_error(404);
+        }
+        // As somebody who is nowhere.
+        for answer in every_membership(other, &[&user, &group], &own).await {
+            let (kind, detail) = answer.expect_error(400);
+            assert_eq!(kind.as_deref(), Some("invalidValue"), "{answer}");
+            assert!(detail.contains("There is no user or group"), "{detail}");
         }
         assert_eq!(other.members(&own).await, Vec::<String>::new());
         for filter in ["id eq", "groups.value eq", "externalId eq", "userName eq", "emails.value eq"] {
@@ -122,11 +128,10 @@ async fn s32_ids_of_others_are_unknown(db: Db) {
     assert_eq!((app.scim.get(&users).await.expect(200), app.scim.get(&groups).await.expect(200)), before);
 }
 
-async fn every_use(other: &Scim, users: &str, groups: &str, user: &str, group: &str, own: &str) -> Vec<Answer> {
+async fn every_use(other: &Scim, users: &str, groups: &str) -> Vec<Answer> {
     let put = json!({"schemas": [USER], "userName": "taken.over@acme.example"});
     let rename = json!([{"op": "replace", "path": "displayName", "value": "Taken over"}]);
-    let own_path = format!("/Groups/{own}");
-    let mut answers = vec![
+    vec![
         other.get(users).await,
         other.get(groups).await,
         other.get(&format!("{users}?attributes=id")).await,
@@ -138,8 +143,14 @@ async fn every_use(other: &Scim, users: &str, groups: &str, user: &str, group: &
         other.delete(groups).await,
         other.request(Method::GET, users).header("if-none-match", Some("W/\"1\"")).send().await,
         other.request(Method::DELETE, users).header("if-match", Some("W/\"9\"")).send().await,
-    ];
-    for member in [user, group] {
+    ]
+}
+
+/// Every way to make somebody a member of the group `own`, or of a new one.
+async fn every_membership(other: &Scim, members: &[&str], own: &str) -> Vec<Answer> {
+    let own_path = format!("/Groups/{own}");
+    let mut answers = Vec::new();
+    for member in members {
         let members = json!([{"value": member}]);
         answers.push(other.patch(&own_path, &json!([{"op": "add", "path": "members", "value": members}])).await);
         answers.push(other.patch(&own_path, &json!([{"op": "replace", "path": "members", "value": members}])).await);
