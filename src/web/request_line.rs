@@ -87,8 +87,6 @@ impl Queries {
             (State::Target, _) => State::Lost,
             (State::Path, b'?') => State::Query,
             (State::Path | State::Query, b' ') => State::Version,
-            // A target ends in a space, or there is no request.
-            (State::Path | State::Query, b'\r' | b'\n') => State::Lost,
             (State::Version, b'\n') => {
                 self.line.clear();
                 self.body = None;
