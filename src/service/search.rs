@@ -181,13 +181,13 @@ impl Core {
             let place: Option<Place> = match part.kind() {
                 ResourceKind::User => {
                     let page = users::walk(self.store.read(), caller.connection, &listing, after.as_ref()).await?;
-                    let page = page.ok_or_else(too_many)?;
+                    let page = page.ok_or_else(|| too_many(part.kind()))?;
                     resources.extend(self.show_users(&page.rows, part.projection)?);
                     page.next
                 }
                 ResourceKind::Group => {
                     let page = groups::walk(self.store.read(), caller.connection, &listing, after.as_ref()).await?;
-                    let page = page.ok_or_else(too_many)?;
+                    let page = page.ok_or_else(|| too_many(part.kind()))?;
                     resources.extend(self.show_groups(&page.rows, part.projection)?);
                     page.next
                 }
