@@ -9,11 +9,12 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection as _, PgConnection, Postgres};
+use tokio::time::Instant;
 
 /// How much longer than the server may work on a statement its answer is waited for.
 const ON_THE_WAY: Duration = Duration::from_secs(2);
@@ -21,6 +22,8 @@ const ON_THE_WAY: Duration = Duration::from_secs(2);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 /// Connections that were idle for so long are asked for a sign of life: what lies between may have forgotten them.
 const IDLE: Duration = Duration::from_secs(30);
+/// Whoever goes away sooner than this says nothing about the database: anybody may open requests and drop them.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 /// How long connections are doubted after one did not answer.
 const DOUBTED: Duration = Duration::from_mins(1);
 
@@ -49,12 +52,17 @@ impl Doubt {
     }
 }
 
-/// A question whose answer was not waited for, until it is taken apart.
-struct Unanswered<'a>(Option<&'a Doubt>);
+/// A question that has no answer yet; dropped, nobody waits for one any more.
+struct Unanswered<'a> {
+    doubt: Option<&'a Doubt>,
+    since: Instant,
+}
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if let Some(doubt) = self.0 {
+        if let Some(doubt) = self.doubt
+            && self.since.elapsed() >= SUSPICIOUS
+        {
             let doubted = u64::try_from(DOUBTED.as_millis()).unwrap_or(u64::MAX);
             doubt.until.store(doubt.now().saturating_add(doubted), Ordering::Relaxed);
         }
@@ -99,10 +107,10 @@ impl Patience {
     async fn wait_for<T>(&self, limit: Duration, asked: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         // Dropped in the opposite order: connections are doubted before this one goes back among them.
         let asked = pin!(asked);
-        let mut unanswered = Unanswered(Some(&self.doubt));
+        let mut unanswered = Unanswered { doubt: Some(&self.doubt), since: Instant::now() };
         let answer = tokio::time::timeout(limit, asked).await;
         let answer = answer.map_err(|_| DbErr::Conn(RuntimeErr::Internal("there was no answer in time".to_owned())))?;
-        unanswered.0 = None;
+        unanswered.doubt = None;
         answer
     }
 
@@ -124,5 +132,31 @@ async fn lives(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     match tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await {
         Ok(answer) => answer.map(|()| true),
         Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use std::future::{pending, ready};
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_doubted_for_a_while() {
+        let patience = Patience::of_statements(Duration::from_secs(30));
+        assert_eq!(patience.wait(ready(Ok(5))).await.unwrap(), 5);
+        assert!(patience.wait::<()>(pending()).now_or_never().is_none());
+        assert!(!patience.doubt.is_raised(), "somebody went away");
+        tokio::time::timeout(Duration::from_secs(5), patience.wait::<()>(pending())).await.unwrap_err();
+        assert!(patience.doubt.is_raised(), "nobody waited any longer");
+        tokio::time::advance(DOUBTED).await;
+        assert!(!patience.doubt.is_raised());
+        let began = Instant::now();
+        let error = patience.wait::<()>(pending()).await.unwrap_err();
+        assert!(error.to_string().contains("in time") && began.elapsed() >= Duration::from_secs(32), "{error}");
+        assert!(patience.doubt.is_raised());
+        let endless = Patience::endless();
+        assert!(tokio::time::timeout(Duration::from_hours(1), endless.wait::<()>(pending())).await.is_err());
+        assert!(!endless.doubt.is_raised() && endless.settings().is_empty());
     }
 }
