@@ -238,6 +238,26 @@ async fn s59_the_log_repeats_no_value_of_a_path(db: Db) {
     assert!(pushes[3]["detail"].as_str().is_some_and(|detail| detail.contains("\"password...\"")), "{:?}", pushes[3]);
 }
 
+/// Whoever follows the log goes on behind the greatest number: none of another connection may come before its turn.
+async fn numbers_are_given_without_gaps(db: Db) {
+    let app = TestApp::start(db).await;
+    let other = app.connect("other").await;
+    app.scim.add_users("p", 3).await;
+    logged(&app, 3).await;
+    other.add_user("ana@acme.example").await;
+    let all: Vec<i64> = logged(&app, 4).await.iter().map(|push| push["id"].as_i64().expect("a number")).collect();
+    let connections = app.core().list_connections(&app.account).await.expect("connections");
+    let after = async |seq: i64, at_once: u32| {
+        let found = app.core().push_numbers_after(&connections, seq, false, at_once).await.expect("numbers");
+        found.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(after(0, 2).await, all[..2], "the first connection has more");
+    assert_eq!(after(all[1], 2).await, all[2..]);
+    assert_eq!(after(0, 100).await, all);
+    let read = app.core().pushes_numbered(&[all[3], all[0]]).await.expect("requests");
+    assert_eq!(read.iter().map(|logged| logged.seq).collect::<Vec<_>>(), [all[0], all[3]]);
+}
+
 async fn s32_the_log_of_another_account_is_not_there(db: Db) {
     let app = TestApp::start(db).await;
     app.scim.add_user("ana@acme.example").await;
@@ -321,6 +341,7 @@ on_both_databases!(
     a_bulk_request_says_what_failed_in_it_and_whom_it_touched,
     members_are_named_that_no_body_names,
     s59_the_log_repeats_no_value_of_a_path,
+    numbers_are_given_without_gaps,
     s32_the_log_of_another_account_is_not_there,
     a_client_that_goes_away_is_logged,
     an_orderly_end_writes_what_is_left,
