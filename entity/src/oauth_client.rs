@@ -23,7 +23,11 @@ pub struct Model {
     /// `read` or `write`.
     #[sea_orm(column_type = "Text")]
     pub scope: String,
+    /// The client that took its place.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub replaced_by: Option<String>,
     pub created_at: i64,
+    pub expires_at: Option<i64>,
     pub last_used_at: Option<i64>,
     pub revoked_at: Option<i64>,
 }

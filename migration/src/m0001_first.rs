@@ -87,6 +87,8 @@ CREATE TABLE scim_token (
 --
 CREATE INDEX scim_token_connection ON scim_token (connection_id, id)
 --
+CREATE INDEX scim_token_account ON scim_token (account_id, id)
+--
 CREATE INDEX scim_token_expiry ON scim_token (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL
 --
 CREATE TABLE oauth_client (
@@ -97,12 +99,16 @@ CREATE TABLE oauth_client (
     hint $text NOT NULL,
     secret_hash $text NOT NULL,
     scope $text NOT NULL,
+    replaced_by $text,
     created_at bigint NOT NULL,
+    expires_at bigint,
     last_used_at bigint,
     revoked_at bigint
 )
 --
 CREATE INDEX oauth_client_account ON oauth_client (account_id, id)
+--
+CREATE INDEX oauth_client_expiry ON oauth_client (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL
 --
 CREATE TABLE access_token (
     hash $text NOT NULL PRIMARY KEY,

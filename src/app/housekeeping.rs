@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{Causes, Timestamp};
 use crate::service::Core;
-use crate::service::tokens::warn_of_end;
+use crate::service::credentials::warn_of_end;
 
 /// How often it is looked at the clock.
 const EVERY: Duration = Duration::from_mins(1);
@@ -48,8 +48,12 @@ impl Daily {
 
 async fn warn_of_tokens(core: &Core) {
     match core.expiring_tokens().await {
-        Ok(tokens) => tokens.iter().for_each(|found| warn_of_end(&found.token, &found.connection, &found.account)),
+        Ok(tokens) => tokens.iter().for_each(warn_of_end),
         Err(error) => tracing::warn!(error = %Causes(&error), "the tokens could not be read"),
+    }
+    match core.expiring_clients().await {
+        Ok(clients) => clients.iter().for_each(warn_of_end),
+        Err(error) => tracing::warn!(error = %Causes(&error), "the OAuth clients could not be read"),
     }
 }
 

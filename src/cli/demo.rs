@@ -33,6 +33,7 @@ use crate::service::connections::ConnectionSettings;
 use crate::service::{Core, ServiceError};
 use crate::store::accounts::Account;
 use crate::store::connections::Connection;
+use crate::store::credentials::Selection;
 use entra::Entra;
 use idp::{Link, Provider, Result};
 use okta::Okta;
@@ -232,7 +233,8 @@ impl Stage {
 
     /// A new token; those of earlier demonstrations open nothing any longer.
     async fn token(&self, account: &Account, connection: &Connection) -> Result<String> {
-        for token in self.core.list_tokens(account, Some(connection.id)).await? {
+        let of_connection = Selection { connection: Some(connection.id), ..Selection::default() };
+        for token in self.core.list_tokens(account, &of_connection).await? {
             if token.label == TOKEN_LABEL && token.revoked_at.is_none() {
                 self.core.revoke_token(account, &token.id.to_string()).await?;
             }

@@ -6,6 +6,7 @@ pub mod account;
 pub mod check_config;
 pub mod client;
 pub mod connection;
+pub mod credentials;
 pub mod demo;
 pub mod migrate;
 pub mod output;

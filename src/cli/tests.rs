@@ -55,7 +55,7 @@ fn the_account_is_default_unless_named() {
             Command::Connection(connection::ConnectionCommand::Set(args)) => args.account.account,
             Command::Connection(connection::ConnectionCommand::List(args)) => args.account.account,
             Command::Token(token::TokenCommand::Create(args)) => args.account.account,
-            Command::Token(token::TokenCommand::List(args)) => args.account.account,
+            Command::Token(token::TokenCommand::List(args)) => args.which.account.account,
             Command::Token(token::TokenCommand::Revoke(args)) => args.account.account,
             Command::Rules(rules::RulesCommand::Import(args)) => args.account.account,
             Command::Rules(rules::RulesCommand::List(args)) => args.account.account,

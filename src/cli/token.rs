@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::output::{self, Table};
+use super::credentials::{Which, days};
+use super::output;
 use super::{AccountArg, Outcome};
-use crate::base::{Slug, Timestamp};
+use crate::base::Slug;
 use crate::domain::Scope;
 use crate::service::Core;
-use crate::service::tokens::{NewToken, warn_of_end};
+use crate::service::tokens::NewToken;
 use crate::store::tokens::Token;
 
 /// Bearer tokens, with which an identity provider shows that it is a connection.
@@ -55,23 +56,21 @@ Examples:
   rollcall token create --connection okta --user ana@acme.example --expires-in 1
   TOKEN=$(rollcall token create --connection okta --expires-in 365 --label 'Okta, production')";
 
-/// List the tokens of an account's connections: never the tokens themselves.
+/// List the tokens of an account's connections that open something: never the tokens themselves.
 ///
 /// A token that ends within 14 days is shown as `expiring` and warned about; the server logs the same warning once a day.
 #[derive(Debug, Args)]
 #[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {
-    /// Whose.
+    /// Which.
     #[command(flatten)]
-    pub account: AccountArg,
-    /// Only those of this connection
-    #[arg(long, value_name = "NAME")]
-    pub connection: Option<Slug>,
+    pub which: Which,
 }
 
 const LIST_EXAMPLES: &str = "\
-Example:
-  rollcall token list --connection okta";
+Examples:
+  rollcall token list --connection okta
+  rollcall token list --all -n 1000";
 
 /// Replace a token: print a new one, once, and let the old one end after a while.
 ///
@@ -141,8 +140,11 @@ impl TokenCommand {
                 let (_, secret) = core.rotate_token(&account, &rotate.id, rotate.overlap, lifetime).await?;
                 output::line(secret.expose())?;
             }
-            Self::List(list) => {
-                list.run(core).await?;
+            Self::List(ListArgs { which }) => {
+                let (account, selection) = which.read(core).await?;
+                let tokens = core.list_tokens(&account, &selection).await?;
+                let scope = |token: &Token| if token.user.is_some() { "me" } else { token.scope.as_str() };
+                which.show(core, &account, tokens, |token| [&token.hint, scope(token), &token.label]).await?;
             }
             Self::Revoke(revoke) => {
                 let account = core.account(&revoke.account.account).await?;
@@ -151,50 +153,5 @@ impl TokenCommand {
             }
         }
         Ok(())
-    }
-}
-
-impl ListArgs {
-    async fn run(&self, core: &Core) -> Outcome {
-        let account = core.account(&self.account.account).await?;
-        let connections = core.list_connections(&account).await?;
-        let only = match &self.connection {
-            Some(name) => Some(core.connection(&account, name).await?.id),
-            None => None,
-        };
-        let headings = ["ID", "CONNECTION", "BEGINS", "SCOPE", "STATE", "CREATED", "EXPIRES", "LAST USED", "LABEL"];
-        let (mut table, now) = (Table::new(headings), core.ambient().now());
-        for token in core.list_tokens(&account, only).await? {
-            let name = connections.iter().find(|c| c.id == token.connection).map_or("", |c| c.name.as_str());
-            let when = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
-            table.row([
-                &token.id.to_string(),
-                name,
-                &token.hint,
-                if token.user.is_some() { "me" } else { token.scope.as_str() },
-                state(&token, now),
-                &token.created_at.to_string(),
-                &when(token.expires_at),
-                &when(token.last_used_at),
-                &token.label,
-            ]);
-            if token.ends_soon(now) {
-                warn_of_end(&token, name, account.name.as_str());
-            }
-        }
-        Ok(output::line(table)?)
-    }
-}
-
-fn days(days: u32) -> Duration {
-    Duration::from_hours(u64::from(days) * 24)
-}
-
-fn state(token: &Token, now: Timestamp) -> &'static str {
-    match (token.revoked_at, token.is_good(now)) {
-        (Some(_), _) => "revoked",
-        (None, false) => "expired",
-        (None, true) if token.ends_soon(now) => "expiring",
-        (None, true) => "valid",
     }
 }

@@ -117,7 +117,8 @@ impl Core {
             scope: token.scope,
             user: None,
             revoked: client.revoked_at.is_some(),
-            expires_at: Some(token.expires_at),
+            // The client may have been replaced since.
+            expires_at: Some(client.expires_at.map_or(token.expires_at, |end| end.min(token.expires_at))),
             dialect: dialect_of(&connection)?,
             connection,
             touched: AtomicI64::default(),

@@ -5,18 +5,19 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
-use crate::base::{ClientId, ConnectionId, SecretToken, Timestamp, contains, token_hash};
+use crate::base::{ClientId, SecretToken, Timestamp, contains, token_hash};
 use crate::domain::Scope;
 use crate::store::StoreError;
 use crate::store::accounts::Account;
-use crate::store::audit::AuditEvent;
 use crate::store::clients::{self, AccessToken, Client};
 use crate::store::connections::Connection;
+use crate::store::credentials::{Expiring, Selection};
 
 use super::core::Core;
+use super::credentials::{WARNED_BEFORE, missing, replaced, still_there};
 use super::error::ServiceError;
 
 /// What client secrets begin with, so that they are recognised when they leak.
@@ -42,6 +43,8 @@ pub struct NewClient {
     pub label: String,
     /// The most that its access tokens may do.
     pub scope: Scope,
+    /// How long it is good; none: until it is revoked.
+    pub lifetime: Option<Duration>,
 }
 
 /// An access token, fresh.
@@ -92,6 +95,7 @@ impl Core {
         wanted: NewClient,
     ) -> Result<(Client, SecretToken), ServiceError> {
         let secret = SecretToken::generate(&self.ambient, SECRET_PREFIX);
+        let now = self.ambient.now();
         let client = Client {
             id: self.ambient.id(),
             account: connection.account,
@@ -99,62 +103,100 @@ impl Core {
             label: wanted.label,
             hint: secret.hint(),
             scope: wanted.scope,
-            created_at: self.ambient.now(),
+            replaced_by: None,
+            created_at: now,
+            expires_at: wanted.lifetime.map(|lifetime| now.after(lifetime)),
             last_used_at: None,
             revoked_at: None,
         };
-        let event = self.client_event("client.create", &client);
+        let event = self.commanded("client.create", &client, None, Some(described(&client)));
         let (made, hash) = (client.clone(), secret.hash());
+        self.configure(move |change| {
+            change.insert_client(&made, &hash);
+            change.audit(&event)
+        })
+        .await?;
+        Ok((client, secret))
+    }
+
+    /// Makes a client like another one, which ends after `overlap` or earlier, with its access tokens. Without a lifetime the
+    /// new one lives as long as the old one was to.
+    ///
+    /// # Errors
+    /// When there is no such client, or it has ended or been replaced already.
+    pub async fn rotate_client(
+        &self,
+        account: &Account,
+        id: &str,
+        overlap: Duration,
+        lifetime: Option<Duration>,
+    ) -> Result<(Client, SecretToken), ServiceError> {
+        let (old, now) = (self.client(account, id).await?, self.ambient.now());
+        let (end, expires_at) = replaced(&old, now, overlap, lifetime)?;
+        let secret = SecretToken::generate(&self.ambient, SECRET_PREFIX);
+        let new = Client {
+            id: self.ambient.id(),
+            hint: secret.hint(),
+            created_at: now,
+            expires_at,
+            last_used_at: None,
+            ..old.clone()
+        };
+        let after = json!({"expires": end, "replaced_by": new.id});
+        let events = [
+            self.commanded("client.create", &new, None, Some(described(&new))),
+            self.commanded("client.rotate", &old, Some(json!({"expires": old.expires_at})), Some(after)),
+        ];
+        let (made, hash) = (new.clone(), secret.hash());
         self.store
             .configure(move |tx| {
-                let (made, hash, event) = (made.clone(), hash.clone(), event.clone());
+                let (made, hash, events, old) = (made.clone(), hash.clone(), events.clone(), old.id);
                 Box::pin(async move {
+                    still_there(clients::by_id(tx, made.account, old).await?.as_ref())?;
                     let mut change = tx.change();
                     change.insert_client(&made, &hash);
-                    change.audit(&event)?;
+                    change.replace_client(made.account, old, made.id, end);
+                    for event in &events {
+                        change.audit(event)?;
+                    }
                     tx.apply(change).await?;
                     Ok::<_, ServiceError>(())
                 })
             })
             .await?;
-        Ok((client, secret))
+        Ok((new, secret))
     }
 
-    /// The clients of an account, or of one of its connections.
-    pub async fn list_clients(
-        &self,
-        account: &Account,
-        connection: Option<ConnectionId>,
-    ) -> Result<Vec<Client>, ServiceError> {
-        Ok(clients::list(self.store.read(), account.id, connection).await?)
+    /// Clients of all accounts that end within [`WARNED_BEFORE`].
+    pub async fn expiring_clients(&self) -> Result<Vec<Expiring<Client>>, ServiceError> {
+        let now = self.ambient.now();
+        Ok(clients::expiring(self.store.read(), now, now.after(WARNED_BEFORE)).await?)
+    }
+
+    /// The clients of an account that are wanted, oldest first.
+    pub async fn list_clients(&self, account: &Account, selection: &Selection) -> Result<Vec<Client>, ServiceError> {
+        Ok(clients::list(self.store.read(), account.id, selection).await?)
+    }
+
+    async fn client(&self, account: &Account, id: &str) -> Result<Client, ServiceError> {
+        let missing = || missing::<Client>(account, id);
+        let client: ClientId = id.parse().map_err(|_| missing())?;
+        clients::by_id(self.store.read(), account.id, client).await?.ok_or_else(missing)
     }
 
     /// Revokes a client: neither it nor an access token of it opens anything from the next request on.
     pub async fn revoke_client(&self, account: &Account, id: &str) -> Result<Client, ServiceError> {
-        let missing = || ServiceError::Missing {
-            kind: "client",
-            name: id.to_owned(),
-            hint: format!("; see `rollcall client list --account {}`", account.name),
-        };
-        let client: ClientId = id.parse().map_err(|_| missing())?;
-        let client = clients::by_id(self.store.read(), account.id, client).await?.ok_or_else(missing)?;
+        let client = self.client(account, id).await?;
         if client.revoked_at.is_some() {
             return Ok(client);
         }
         let (account, id, now) = (account.id, client.id, self.ambient.now());
-        let event = self.client_event("client.revoke", &client);
-        self.store
-            .configure(move |tx| {
-                let event = event.clone();
-                Box::pin(async move {
-                    let mut change = tx.change();
-                    change.revoke_client(account, id, now);
-                    change.audit(&event)?;
-                    tx.apply(change).await?;
-                    Ok::<_, ServiceError>(())
-                })
-            })
-            .await?;
+        let event = self.commanded("client.revoke", &client, None, None);
+        self.configure(move |change| {
+            change.revoke_client(account, id, now);
+            change.audit(&event)
+        })
+        .await?;
         Ok(Client { revoked_at: Some(now), ..client })
     }
 
@@ -188,7 +230,7 @@ impl Core {
             }
             return Err(GrantError::InvalidClient);
         };
-        if client.revoked_at.is_some() || !connection.enabled {
+        if !client.is_good(now) || !connection.enabled {
             return Err(GrantError::InvalidClient);
         }
         let allowed = &connection.allow_from;
@@ -202,7 +244,9 @@ impl Core {
 
     async fn issue(&self, client: &Client, scope: Scope, now: Timestamp) -> Result<Issued, GrantError> {
         let token = SecretToken::generate(&self.ambient, ACCESS_PREFIX);
-        let lifetime = self.access_token_lifetime;
+        // A token ends with its client; saying so earlier spares the identity provider a refusal.
+        let left = client.expires_at.map_or(Duration::MAX, |end| end.since(now));
+        let lifetime = self.access_token_lifetime.min(left);
         let row = AccessToken { client: client.id, scope, created_at: now, expires_at: now.after(lifetime) };
         let hash = token.hash();
         // It ends no epoch: no cache holds what is not there yet.
@@ -233,22 +277,10 @@ impl Core {
             }
         }
     }
+}
 
-    fn client_event(&self, action: &'static str, client: &Client) -> AuditEvent {
-        AuditEvent {
-            id: self.ambient.id(),
-            at: self.ambient.now(),
-            account: client.account,
-            connection: Some(client.connection),
-            actor: "command".to_owned(),
-            request: String::new(),
-            action,
-            target_kind: "client",
-            target_id: client.id.to_string(),
-            before: None,
-            after: Some(json!({"label": client.label, "hint": client.hint, "scope": client.scope})),
-        }
-    }
+fn described(client: &Client) -> Value {
+    json!({"label": client.label, "hint": client.hint, "scope": client.scope, "expires": client.expires_at})
 }
 
 /// The scope of a token: what is asked for (RFC 6749 §3.3), or all that the client has; none if that is not to be had.

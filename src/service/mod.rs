@@ -10,6 +10,7 @@ mod cache;
 pub mod clients;
 pub mod connections;
 mod core;
+pub mod credentials;
 mod cursor;
 mod entitle;
 mod error;

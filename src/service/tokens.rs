@@ -4,21 +4,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::base::{ConnectionId, SecretToken, Timestamp, TokenId, UserId, fold};
+use crate::base::{SecretToken, TokenId, UserId, fold};
 use crate::domain::Scope;
 use crate::store::accounts::Account;
-use crate::store::audit::AuditEvent;
 use crate::store::connections::Connection;
-use crate::store::tokens::{self, Expiring, Token};
+use crate::store::credentials::{Expiring, Selection};
+use crate::store::tokens::{self, Token};
 
 use super::core::Core;
+use super::credentials::{WARNED_BEFORE, missing, replaced, still_there};
 use super::error::ServiceError;
 
 /// What SCIM tokens begin with, so that they are recognised when they leak.
 pub const PREFIX: &str = "rcs_";
-
-/// How long before its end a token is warned about.
-pub const WARNED_BEFORE: Duration = Duration::from_hours(14 * 24);
 
 /// What a token is to be.
 #[derive(Clone, Debug, Default)]
@@ -68,20 +66,13 @@ impl Core {
             last_used_at: None,
             revoked_at: None,
         };
-        let event = self.token_event("token.create", &token, None, Some(described(&token)));
+        let event = self.commanded("token.create", &token, None, Some(described(&token)));
         let (made, hash) = (token.clone(), secret.hash());
-        self.store
-            .configure(move |tx| {
-                let (made, hash, event) = (made.clone(), hash.clone(), event.clone());
-                Box::pin(async move {
-                    let mut change = tx.change();
-                    change.insert_token(&made, &hash);
-                    change.audit(&event)?;
-                    tx.apply(change).await?;
-                    Ok::<_, ServiceError>(())
-                })
-            })
-            .await?;
+        self.configure(move |change| {
+            change.insert_token(&made, &hash);
+            change.audit(&event)
+        })
+        .await?;
         Ok((token, secret))
     }
 
@@ -99,40 +90,27 @@ impl Core {
     ) -> Result<(Token, SecretToken), ServiceError> {
         let old = self.token(account, id).await?;
         let now = self.ambient.now();
-        if !old.is_good(now) {
-            return Err(ServiceError::Invalid(
-                "the token has ended; make a new one with `rollcall token create`".into(),
-            ));
-        }
-        if let Some(by) = old.replaced_by {
-            return Err(ServiceError::Invalid(format!("the token has been replaced already, by token {by}")));
-        }
+        let (end, expires_at) = replaced(&old, now, overlap, lifetime)?;
         let secret = SecretToken::generate(&self.ambient, PREFIX);
-        let lifetime = lifetime.or_else(|| old.expires_at.map(|end| end.since(old.created_at)));
         let new = Token {
             id: self.ambient.id(),
             hint: secret.hint(),
             created_at: now,
-            expires_at: lifetime.map(|lifetime| now.after(lifetime)),
+            expires_at,
             last_used_at: None,
             ..old.clone()
         };
-        let end = old.expires_at.map_or(now.after(overlap), |end| end.min(now.after(overlap)));
-        let replaced = json!({"expires": end, "replaced_by": new.id});
+        let after = json!({"expires": end, "replaced_by": new.id});
         let events = [
-            self.token_event("token.create", &new, None, Some(described(&new))),
-            self.token_event("token.rotate", &old, Some(json!({"expires": old.expires_at})), Some(replaced)),
+            self.commanded("token.create", &new, None, Some(described(&new))),
+            self.commanded("token.rotate", &old, Some(json!({"expires": old.expires_at})), Some(after)),
         ];
         let (made, hash) = (new.clone(), secret.hash());
         self.store
             .configure(move |tx| {
                 let (made, hash, events, old) = (made.clone(), hash.clone(), events.clone(), old.id);
                 Box::pin(async move {
-                    // Read where nobody else can replace it, so that one token gets one successor.
-                    let still = tokens::by_id(tx, made.account, old).await?;
-                    if !still.is_some_and(|token| token.revoked_at.is_none() && token.replaced_by.is_none()) {
-                        return Err(ServiceError::Invalid("the token was replaced or revoked meanwhile".to_owned()));
-                    }
+                    still_there(tokens::by_id(tx, made.account, old).await?.as_ref())?;
                     let mut change = tx.change();
                     change.insert_token(&made, &hash);
                     change.replace_token(made.account, old, made.id, end);
@@ -140,7 +118,7 @@ impl Core {
                         change.audit(event)?;
                     }
                     tx.apply(change).await?;
-                    Ok(())
+                    Ok::<_, ServiceError>(())
                 })
             })
             .await?;
@@ -161,18 +139,14 @@ impl Core {
     }
 
     /// Tokens of all accounts that end within [`WARNED_BEFORE`].
-    pub async fn expiring_tokens(&self) -> Result<Vec<Expiring>, ServiceError> {
+    pub async fn expiring_tokens(&self) -> Result<Vec<Expiring<Token>>, ServiceError> {
         let now = self.ambient.now();
         Ok(tokens::expiring(self.store.read(), now, now.after(WARNED_BEFORE)).await?)
     }
 
-    /// The tokens of an account, or of one of its connections.
-    pub async fn list_tokens(
-        &self,
-        account: &Account,
-        connection: Option<ConnectionId>,
-    ) -> Result<Vec<Token>, ServiceError> {
-        Ok(tokens::list(self.store.read(), account.id, connection).await?)
+    /// The tokens of an account that are wanted, oldest first.
+    pub async fn list_tokens(&self, account: &Account, selection: &Selection) -> Result<Vec<Token>, ServiceError> {
+        Ok(tokens::list(self.store.read(), account.id, selection).await?)
     }
 
     /// Revokes a token: it opens nothing from the next request on, in any process. Revoking twice changes nothing.
@@ -182,74 +156,21 @@ impl Core {
             return Ok(token);
         }
         let now = self.ambient.now();
-        let event = self.token_event("token.revoke", &token, None, None);
+        let event = self.commanded("token.revoke", &token, None, None);
         let (account, id) = (account.id, token.id);
-        self.store
-            .configure(move |tx| {
-                let event = event.clone();
-                Box::pin(async move {
-                    let mut change = tx.change();
-                    change.revoke_token(account, id, now);
-                    change.audit(&event)?;
-                    tx.apply(change).await?;
-                    Ok::<_, ServiceError>(())
-                })
-            })
-            .await?;
+        self.configure(move |change| {
+            change.revoke_token(account, id, now);
+            change.audit(&event)
+        })
+        .await?;
         Ok(Token { revoked_at: Some(now), ..token })
     }
 
     async fn token(&self, account: &Account, id: &str) -> Result<Token, ServiceError> {
-        let missing = || ServiceError::Missing {
-            kind: "token",
-            name: id.to_owned(),
-            hint: format!("; see `rollcall token list --account {}`", account.name),
-        };
+        let missing = || missing::<Token>(account, id);
         let token: TokenId = id.parse().map_err(|_| missing())?;
         tokens::by_id(self.store.read(), account.id, token).await?.ok_or_else(missing)
     }
-
-    fn token_event(
-        &self,
-        action: &'static str,
-        token: &Token,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) -> AuditEvent {
-        AuditEvent {
-            id: self.ambient.id(),
-            at: self.ambient.now(),
-            account: token.account,
-            connection: Some(token.connection),
-            actor: "command".to_owned(),
-            request: String::new(),
-            action,
-            target_kind: "token",
-            target_id: token.id.to_string(),
-            before,
-            after,
-        }
-    }
-}
-
-impl Token {
-    /// Whether it is good at that time and ends within [`WARNED_BEFORE`].
-    #[must_use]
-    pub fn ends_soon(&self, now: Timestamp) -> bool {
-        self.is_good(now) && self.expires_at.is_some_and(|end| end <= now.after(WARNED_BEFORE))
-    }
-}
-
-/// Says that a token ends soon, and what to do.
-pub fn warn_of_end(token: &Token, connection: &str, account: &str) {
-    let end = token.expires_at.map(|end| end.to_string()).unwrap_or_default();
-    let used = token.last_used_at.map_or_else(|| "never".to_owned(), |time| time.to_string());
-    let hint = if token.replaced_by.is_some() {
-        "it has been replaced: set the new one at the identity provider, if that has not been done".to_owned()
-    } else {
-        format!("replace it with: rollcall token rotate {} --account {account}", token.id)
-    };
-    tracing::warn!(token = %token.id, connection, account, expires = end, last_used = used, hint, "a token expires soon");
 }
 
 fn described(token: &Token) -> Value {

@@ -5,6 +5,7 @@ use crate::domain::Scope;
 
 use super::change::Change;
 use super::connections::{self, Connection};
+use super::credentials::{self, Expiring, Selection};
 use super::error::StoreError;
 use super::row::RowExt as _;
 use super::session::{Session, Tx};
@@ -25,12 +26,24 @@ pub struct Client {
     pub hint: String,
     /// The most that its access tokens may do.
     pub scope: Scope,
+    /// The client that took its place.
+    pub replaced_by: Option<ClientId>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends; none: never.
+    pub expires_at: Option<Timestamp>,
     /// When it last got an access token.
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+}
+
+impl Client {
+    /// Whether it opens anything at that time.
+    #[must_use]
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 /// An access token as it is stored.
@@ -46,14 +59,13 @@ pub struct AccessToken {
     pub expires_at: Timestamp,
 }
 
-const COLUMNS: &str =
-    "id, account_id, connection_id, label, hint, secret_hash, scope, created_at, last_used_at, revoked_at";
+const COLUMNS: &str = "id, account_id, connection_id, label, hint, secret_hash, scope, replaced_by, created_at, expires_at, last_used_at, revoked_at";
 
 impl Change {
     /// Records a client.
     pub fn insert_client(&mut self, client: &Client, secret_hash: &str) {
         self.push(
-            Sql::new("INSERT INTO oauth_client (id, account_id, connection_id, label, hint, secret_hash, scope, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO oauth_client (id, account_id, connection_id, label, hint, secret_hash, scope, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(client.id.to_string())
                 .bind(client.account.to_string())
                 .bind(client.connection.to_string())
@@ -61,7 +73,21 @@ impl Change {
                 .bind(client.hint.as_str())
                 .bind(secret_hash)
                 .bind(client.scope.as_str())
-                .bind(client.created_at.millis()),
+                .bind(client.created_at.millis())
+                .bind(client.expires_at.map(Timestamp::millis)),
+        );
+    }
+
+    /// Lets a client end in favour of another one.
+    pub fn replace_client(&mut self, account: AccountId, client: ClientId, by: ClientId, end: Timestamp) {
+        self.push(
+            Sql::new(
+                "UPDATE oauth_client SET replaced_by = ?, expires_at = ? WHERE account_id = ? AND id = ? AND revoked_at IS NULL",
+            )
+            .bind(by.to_string())
+            .bind(end.millis())
+            .bind(account.to_string())
+            .bind(client.to_string()),
         );
     }
 
@@ -95,19 +121,18 @@ impl Change {
     }
 }
 
-/// The clients of an account, or of one connection of it, oldest first.
-pub async fn list(
+/// Good clients of enabled connections that end after `now` and not after `until`, the first to end first.
+pub async fn expiring(
     session: &Session,
-    account: AccountId,
-    connection: Option<ConnectionId>,
-) -> Result<Vec<Client>, StoreError> {
-    let mut sql =
-        Sql::new(format!("SELECT {COLUMNS} FROM oauth_client WHERE account_id = ?")).bind(account.to_string());
-    if let Some(connection) = connection {
-        sql.push(Sql::new(" AND connection_id = ?").bind(connection.to_string()));
-    }
-    sql.push_str(" ORDER BY id");
-    session.all(sql).await?.iter().map(read).collect()
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Expiring<Client>>, StoreError> {
+    credentials::expiring(session, ("oauth_client", COLUMNS), now, until, read).await
+}
+
+/// The clients of an account, oldest first.
+pub async fn list(session: &Session, account: AccountId, selection: &Selection) -> Result<Vec<Client>, StoreError> {
+    credentials::list(session, ("oauth_client", COLUMNS), account, selection, read).await
 }
 
 /// One client of an account.
@@ -163,7 +188,9 @@ fn read(row: &sea_orm::QueryResult) -> Result<Client, StoreError> {
         label: row.text("label")?,
         hint: row.text("hint")?,
         scope: row.parsed("oauth_client", "scope")?,
+        replaced_by: row.parsed_opt("oauth_client", "replaced_by")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
+        expires_at: time("expires_at")?,
         last_used_at: time("last_used_at")?,
         revoked_at: time("revoked_at")?,
     })

@@ -9,6 +9,7 @@ pub mod audit;
 mod change;
 pub mod clients;
 pub mod connections;
+pub mod credentials;
 mod epoch;
 mod error;
 mod filter;

@@ -5,6 +5,7 @@ use crate::domain::Scope;
 
 use super::change::Change;
 use super::connections::{self, Connection};
+use super::credentials::{self, Expiring, Selection};
 use super::error::StoreError;
 use super::row::RowExt as _;
 use super::session::{Session, Tx};
@@ -91,33 +92,9 @@ impl Change {
     }
 }
 
-/// A token that ends soon, with what it belongs to.
-#[derive(Clone, Debug)]
-pub struct Expiring {
-    /// The token.
-    pub token: Token,
-    /// The name of its connection.
-    pub connection: String,
-    /// The name of its account.
-    pub account: String,
-}
-
 /// Good tokens of enabled connections that end after `now` and not after `until`, the first to end first.
-pub async fn expiring(session: &Session, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring>, StoreError> {
-    let columns: Vec<String> = COLUMNS.split(", ").map(|column| format!("t.{column}")).collect();
-    let sql = Sql::new(format!(
-        "SELECT {}, c.name AS connection_name, a.name AS account_name FROM scim_token t \
-         JOIN connection c ON c.id = t.connection_id JOIN account a ON a.id = t.account_id \
-         WHERE t.expires_at > ? AND t.expires_at <= ? AND t.expires_at IS NOT NULL AND t.revoked_at IS NULL \
-         AND c.state = 'enabled' ORDER BY t.expires_at",
-        columns.join(", ")
-    ))
-    .bind(now.millis())
-    .bind(until.millis());
-    let row = |row: &sea_orm::QueryResult| {
-        Ok(Expiring { token: read(row)?, connection: row.text("connection_name")?, account: row.text("account_name")? })
-    };
-    session.all(sql).await?.iter().map(row).collect()
+pub async fn expiring(session: &Session, now: Timestamp, until: Timestamp) -> Result<Vec<Expiring<Token>>, StoreError> {
+    credentials::expiring(session, ("scim_token", COLUMNS), now, until, read).await
 }
 
 /// The token with that hash, whatever its state, and its connection.
@@ -129,18 +106,9 @@ pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<(Token, Con
     Ok(connection.map(|connection| (token, connection)))
 }
 
-/// The tokens of an account, or of one connection of it, oldest first.
-pub async fn list(
-    session: &Session,
-    account: AccountId,
-    connection: Option<ConnectionId>,
-) -> Result<Vec<Token>, StoreError> {
-    let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM scim_token WHERE account_id = ?")).bind(account.to_string());
-    if let Some(connection) = connection {
-        sql.push(Sql::new(" AND connection_id = ?").bind(connection.to_string()));
-    }
-    sql.push_str(" ORDER BY id");
-    session.all(sql).await?.iter().map(read).collect()
+/// The tokens of an account, oldest first.
+pub async fn list(session: &Session, account: AccountId, selection: &Selection) -> Result<Vec<Token>, StoreError> {
+    credentials::list(session, ("scim_token", COLUMNS), account, selection, read).await
 }
 
 /// One token of an account.

@@ -8,6 +8,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use rollcall::base::token_hash;
 use rollcall::service::connections::ConnectionSettings;
+use rollcall::store::credentials::Selection;
 
 use crate::support::{Db, Scim, TestApp, on_both_databases, slug, wait_until};
 
@@ -227,7 +228,7 @@ async fn s33_tokens_overlap_expire_and_are_revoked(db: Db) {
     long.get("/Users").await.expect_error(401);
     app.scim.get("/Users").await.expect(200);
     let used = async || {
-        let tokens = core.list_tokens(&app.account, None).await.expect("tokens");
+        let tokens = core.list_tokens(&app.account, &Selection::default()).await.expect("tokens");
         tokens.iter().all(|token| token.last_used_at.is_some())
     };
     wait_until(Duration::from_secs(20), "the last use of each is written", used).await;

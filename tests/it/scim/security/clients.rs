@@ -8,6 +8,7 @@ use http::Method;
 use rollcall::base::token_hash;
 use rollcall::domain::Scope;
 use rollcall::service::clients::NewClient;
+use rollcall::store::credentials::Selection;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Db, Scim, TestApp, on_both_databases, slug};
@@ -15,7 +16,7 @@ use crate::support::{Answer, Db, Scim, TestApp, on_both_databases, slug};
 /// The id and secret of a new client of a connection.
 async fn client(app: &TestApp, connection: &str, scope: Scope) -> (String, String) {
     let connection = app.core().connection(&app.account, &slug(connection)).await.expect("the connection");
-    let wanted = NewClient { label: "test".to_owned(), scope };
+    let wanted = NewClient { label: "test".to_owned(), scope, ..NewClient::default() };
     let (client, secret) = app.core().create_client(&connection, wanted).await.expect("a client");
     (client.id.to_string(), secret.expose().to_owned())
 }
@@ -89,7 +90,8 @@ async fn a_client_gets_access_tokens_in_every_form(db: Db) {
     assert_eq!(app.scim.get(&format!("/Users/{user}")).await.status, 200, "the connection's own");
     let list = app.command(&["client", "list"]).await;
     assert!(list.contains(&id) && list.contains("Entra ID") && !list.contains(&secret), "{list}");
-    assert!(!list.lines().any(|line| line.contains(&id) && line.contains("never")), "its last use shows: {list}");
+    let line = list.lines().find(|line| line.contains(&id)).expect("the client");
+    assert_eq!(line.matches("never").count(), 1, "it never ends, and its last use shows: {list}");
     app.command(&["client", "revoke", &id]).await;
     scim.get("/Users").await.expect_error(401);
     refused(&ask(&app, None, &in_body(&id, &secret)).await, 401, "invalid_client");
@@ -166,6 +168,50 @@ async fn s33_access_tokens_are_short_lived_hashed_and_end_with_their_client(db: 
     app.command(&["connection", "set", "idp", "--disable"]).await;
     spared.get("/Users").await.expect_error(401);
     refused(&ask(&app, None, &in_body(&second, &second_secret)).await, 401, "invalid_client");
+}
+
+async fn s33_clients_end_and_are_replaced_with_an_overlap(db: Db) {
+    let app = TestApp::start(db).await;
+    let made = |printed: &str| {
+        let value = |name: &str| printed.lines().find_map(|line| line.strip_prefix(name)).expect("a line").to_owned();
+        (value("client_id="), value("client_secret="))
+    };
+    let (id, secret) = made(&app.command(&["client", "create", "--connection", "idp", "--expires-in", "1"]).await);
+    app.clock.advance(Duration::from_mins(23 * 60 + 30));
+    let (body, old) = enter(&app, &id, &secret).await;
+    let left = body["expires_in"].as_u64().expect("seconds");
+    assert!((1_700..=1_800).contains(&left), "no longer than its client: {left}");
+    let (new, new_secret) = made(&app.command(&["client", "rotate", &id, "--expires-in", "365"]).await);
+    old.get("/Users").await.expect(200);
+    let (_, successor) = enter(&app, &new, &new_secret).await;
+    let list = app.command(&["client", "list"]).await;
+    for (id, state) in [(&id, "expiring"), (&new, "valid")] {
+        let line = list.lines().find(|line| line.starts_with(id.as_str())).expect("the client");
+        assert_eq!(line.split_whitespace().nth(4), Some(state), "{list}");
+    }
+    let expiring = app.core().expiring_clients().await.expect("clients");
+    assert_eq!(expiring.iter().map(|found| found.it.id.to_string()).collect::<Vec<_>>(), [id.as_str()]);
+    app.clock.advance(Duration::from_mins(30));
+    old.get("/Users").await.expect_error(401);
+    refused(&ask(&app, None, &in_body(&id, &secret)).await, 401, "invalid_client");
+    successor.get("/Users").await.expect(200);
+    let listed = async |selection: Selection| {
+        let clients = app.core().list_clients(&app.account, &selection).await.expect("clients");
+        clients.iter().map(|client| client.id.to_string()).collect::<Vec<_>>()
+    };
+    let now = app.core().ambient().now();
+    assert_eq!(listed(Selection { good_at: Some(now), ..Selection::default() }).await, [new.as_str()]);
+    assert_eq!(listed(Selection { limit: Some(1), ..Selection::default() }).await, [new.as_str()], "the newest");
+    assert_eq!(listed(Selection::default()).await, [id.as_str(), &new]);
+    let again = app.core().rotate_client(&app.account, &id, Duration::ZERO, None).await;
+    assert!(again.expect_err("it has ended").to_string().contains("rollcall client create"));
+    // One that is replaced at once takes its access tokens along.
+    let hour = Duration::from_hours(1);
+    app.core().rotate_client(&app.account, &new, Duration::ZERO, Some(hour)).await.expect("a successor");
+    successor.get("/Users").await.expect_error(401);
+    let actions = "SELECT action FROM audit_event WHERE target_kind = 'client' ORDER BY action";
+    let made = ["client.create", "client.create", "client.create", "client.rotate", "client.rotate"];
+    assert_eq!(app.sql().await.texts(actions).await, made);
 }
 
 async fn s33_an_access_token_may_do_no_more_than_its_client(db: Db) {
@@ -255,6 +301,7 @@ on_both_databases!(
     a_client_gets_access_tokens_in_every_form,
     wrong_requests_are_told_what_is_wrong,
     s33_access_tokens_are_short_lived_hashed_and_end_with_their_client,
+    s33_clients_end_and_are_replaced_with_an_overlap,
     s33_an_access_token_may_do_no_more_than_its_client,
     s32_a_client_sees_its_own_connection,
     a_database_that_hangs_is_not_the_clients_fault,

@@ -6,6 +6,7 @@ use http::Method;
 use rollcall::base::Timestamp;
 use rollcall::domain::Scope;
 use rollcall::service::tokens::NewToken;
+use rollcall::store::credentials::Selection;
 use serde_json::json;
 
 use crate::support::{Db, Scim, TestApp, USER, on_both_databases, slug};
@@ -59,8 +60,10 @@ async fn s33_a_rotated_token_overlaps_with_its_successor(db: Db) {
     old.get("/Users").await.expect(200);
     new.get("/Users").await.expect(200);
     new.delete("/Users/x").await.expect_error(403);
-    let (mut tokens, now) =
-        (app.core().list_tokens(&app.account, None).await.expect("tokens"), app.core().ambient().now());
+    let (mut tokens, now) = (
+        app.core().list_tokens(&app.account, &Selection::default()).await.expect("tokens"),
+        app.core().ambient().now(),
+    );
     let successor = tokens.pop().expect("the successor");
     assert_eq!((successor.label.as_str(), successor.scope), ("Okta", Scope::Read));
     let lifetime = successor.expires_at.map(|end: Timestamp| end.since(successor.created_at));
