@@ -174,11 +174,7 @@ async fn main() -> Result<(), Fault> {
                 "add one member, large group" => (&big, inside),
                 _ => continue,
             };
-            let wanted = members + present(calls, pool);
-            let found = count_members(&server, group).await?;
-            if found != wanted {
-                return Err(format!("the group has {found} members instead of {wanted}").into());
-            }
+            nothing_is_lost(&server, group, members + present(calls, pool)).await?;
         }
     }
     println!("resident memory at the end: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
@@ -350,10 +346,11 @@ async fn replace_members(server: &Server, id: &str, members: &[String]) -> Resul
     Ok(())
 }
 
-async fn count_members(server: &Server, id: &str) -> Result<usize, Fault> {
+async fn nothing_is_lost(server: &Server, group: &str, wanted: usize) -> Result<(), Fault> {
     let mut wire = server.connect().await?;
-    wire.send(&Method::GET, &format!("/Groups/{id}?attributes=members"), None).await?;
-    Ok(wire.json()?["members"].as_array().map_or(0, Vec::len))
+    wire.send(&Method::GET, &format!("/Groups/{group}?attributes=members"), None).await?;
+    let found = wire.json()?["members"].as_array().map_or(0, Vec::len);
+    if found == wanted { Ok(()) } else { Err(format!("the group has {found} members instead of {wanted}").into()) }
 }
 
 /// The cursors of all pages of 100 users.

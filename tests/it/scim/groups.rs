@@ -120,7 +120,7 @@ async fn membership_reaches_through_groups(db: Db) {
     app.scim.add_member(&site, &extra).await;
     let remove = json!([{"op": "remove", "path": format!("members[$ref eq \"{team_url}\"]")}]);
     app.scim.patch(&format!("/Groups/{site}"), &remove).await.expect_success();
-    assert_eq!(app.scim.members(&site).await, [extra.clone()]);
+    assert_eq!(app.scim.members(&site).await, std::slice::from_ref(&extra));
     app.scim.remove_member(&site, &extra).await;
     app.scim.add_member(&site, &team).await;
     app.scim.delete(&format!("/Groups/{team}")).await.expect(204);

@@ -401,7 +401,7 @@ async fn s40_values_that_are_found_by_have_a_length(db: Db) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         char::from(b'!' + u8::try_from(state >> 25).unwrap_or(0) % 94)
     })
-    .filter(|c| c.is_ascii_alphanumeric())
+    .filter(char::is_ascii_alphanumeric)
     .take(5_000)
     .collect();
     let wide = "\u{ff21}".repeat(1_000);
