@@ -8,6 +8,8 @@
 //! Starts `target/release/rollcall serve` on a free port of this machine with an empty database, the reconciler paused, and
 //! a rule that admits everybody; makes the users; then runs each workload for some seconds over several connections that
 //! are kept open, and prints requests per second with latencies. Everything goes to 127.0.0.1.
+//!
+//! With `--bare` it does the same to a server that does nothing but write and read rows: what the machine gives at this hour.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
@@ -23,6 +25,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+#[path = "load/bare.rs"]
+mod bare;
 #[path = "load/wire.rs"]
 mod wire;
 
@@ -51,7 +55,27 @@ struct Options {
     /// Only workloads whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Measure a server that only writes and reads rows, instead of Rollcall: what is to be expected of the machine.
+    #[arg(long)]
+    bare: bool,
+    /// Be that server, on this address.
+    #[arg(long, hide = true, requires = "folder")]
+    serve_bare: Option<String>,
+    /// Where that server keeps its rows.
+    #[arg(long, hide = true)]
+    folder: Option<PathBuf>,
 }
+
+/// What a server that only writes and reads rows can be asked.
+const BARE: [&str; 7] = [
+    "look up by userName (hit)",
+    "look up by userName (miss)",
+    "page of 100, first",
+    "create",
+    "PATCH active (Entra)",
+    "add one member, empty group",
+    "add one member, large group",
+];
 
 /// The server under load; it ends with this value.
 struct Server {
@@ -79,6 +103,9 @@ impl Drop for Server {
 #[tokio::main]
 async fn main() -> Result<(), Fault> {
     let options = Options::parse();
+    if let (Some(address), Some(folder)) = (&options.serve_bare, &options.folder) {
+        return bare::serve(address, folder).await;
+    }
     let server = Arc::new(start(&options).await?);
     let ids = Arc::new(fill(&server, &options).await?);
     println!("resident memory after filling: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
@@ -86,8 +113,49 @@ async fn main() -> Result<(), Fault> {
     let inside = ids.len().min(20_000) / 2;
     let big = group(&server, "Big", &ids[..inside]).await?;
     let empty = group(&server, "Empty", &[]).await?;
-    replace_members(&server, &big, &ids[..inside]).await?;
-    let cursors = cursors(&server).await?;
+    let cursors = if options.bare {
+        vec![String::new()]
+    } else {
+        replace_members(&server, &big, &ids[..inside]).await?;
+        cursors(&server).await?
+    };
+    let count = ids.len();
+    let pool = count - inside;
+    let there = There { ids, inside, big: big.clone(), empty: empty.clone(), cursors };
+    println!("{:<34} {:>9} {:>9} {:>9} {:>9} {:>8}", "workload", "per s", "p50 ms", "p95 ms", "p99 ms", "failed");
+    for (name, connections, mix) in mixes(there) {
+        if name.contains(&options.only) && (!options.bare || BARE.contains(&name)) {
+            let connections = if connections == 0 { options.connections } else { connections };
+            let calls = measure(&server, name, connections, Duration::from_secs(options.seconds), mix).await?;
+            let (group, members) = match name {
+                "add one member, empty group" => (&empty, 0),
+                "add one member, large group" => (&big, inside),
+                _ => continue,
+            };
+            if options.bare {
+                continue;
+            }
+            nothing_is_lost(&server, group, members + present(calls, pool)).await?;
+        }
+    }
+    println!("resident memory at the end: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
+    Ok(())
+}
+
+/// What there is when the workloads begin.
+struct There {
+    ids: Arc<Vec<String>>,
+    /// As many of them are in the big group, and stay.
+    inside: usize,
+    big: String,
+    empty: String,
+    /// The cursors of all pages.
+    cursors: Vec<String>,
+}
+
+/// The workloads, each with its connections, 0: as many as were asked for.
+fn mixes(there: There) -> Vec<(&'static str, usize, Mix)> {
+    let There { ids, inside, big, empty, cursors } = there;
     let (count, pool) = (ids.len(), ids.len() - inside);
     let user = move |n: u64| ids[index(n, count)].clone();
     let (user_a, user_b, user_c, outsider) = (user.clone(), user.clone(), user.clone(), user);
@@ -95,8 +163,7 @@ async fn main() -> Result<(), Fault> {
     let (member_a, member_b) = (member.clone(), member.clone());
     let came = move |n: u64| (n / pool as u64).is_multiple_of(2);
     let (empty_a, empty_b, big_a, big_b) = (empty.clone(), empty.clone(), big.clone(), big.clone());
-    println!("{:<34} {:>9} {:>9} {:>9} {:>9} {:>8}", "workload", "per s", "p50 ms", "p95 ms", "p99 ms", "failed");
-    let mixes: Vec<(&str, usize, Mix)> = vec![
+    vec![
         (
             "look up by userName (hit)",
             0,
@@ -164,21 +231,7 @@ async fn main() -> Result<(), Fault> {
                 (Method::PUT, format!("/Users/{}", user_c(n)), Some(person(&format!("load{}", n % count as u64))))
             }),
         ),
-    ];
-    for (name, connections, mix) in mixes {
-        if name.contains(&options.only) {
-            let connections = if connections == 0 { options.connections } else { connections };
-            let calls = measure(&server, name, connections, Duration::from_secs(options.seconds), mix).await?;
-            let (group, members) = match name {
-                "add one member, empty group" => (&empty, 0),
-                "add one member, large group" => (&big, inside),
-                _ => continue,
-            };
-            nothing_is_lost(&server, group, members + present(calls, pool)).await?;
-        }
-    }
-    println!("resident memory at the end: {} MB", resident(server.child.id()).unwrap_or_default() / 1024);
-    Ok(())
+    ]
 }
 
 fn index(n: u64, length: usize) -> usize {
@@ -234,12 +287,18 @@ fn person(name: &str) -> Value {
 async fn start(options: &Options) -> Result<Server, Fault> {
     let data = tempfile::tempdir()?;
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let address = format!("127.0.0.1:{port}");
+    if options.bare {
+        let mut command = Command::new(std::env::current_exe()?);
+        let child = command.args(["--serve-bare", &address, "--folder"]).arg(data.path()).spawn()?;
+        return ready(Server { child, address, token: String::new(), _data: data }).await;
+    }
     let command = |arguments: &[&str]| {
         let mut command = Command::new(&options.binary);
         command
             .args(arguments)
             .env("ROLLCALL_DATA_DIR", data.path())
-            .env("ROLLCALL_LISTEN", format!("127.0.0.1:{port}"))
+            .env("ROLLCALL_LISTEN", &address)
             .env("ROLLCALL_RECONCILER__PAUSED", "true")
             .env("ROLLCALL_LOG", "warn")
             .stderr(Stdio::inherit());
@@ -264,7 +323,11 @@ async fn start(options: &Options) -> Result<Server, Fault> {
     )?;
     output(&["rules", "import", &rules.to_string_lossy()])?;
     let child = command(&["serve"]).stdout(Stdio::null()).spawn()?;
-    let server = Server { child, address: format!("127.0.0.1:{port}"), token, _data: data };
+    ready(Server { child, address: address.clone(), token, _data: data }).await
+}
+
+/// Waits until the server accepts connections.
+async fn ready(server: Server) -> Result<Server, Fault> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(&server.address).await.is_err() {
         if Instant::now() > deadline {
