@@ -18,6 +18,7 @@ pub use read::read_patch;
 
 use serde_json::{Map, Value};
 
+use super::dialect::Dialect;
 use super::filter::Bound;
 use super::path::PatchPath;
 
@@ -25,6 +26,20 @@ use super::path::PatchPath;
 /// add or remove members by name may be as many as the members that a group can have, because runs of them are one change:
 /// authentik sends one for each (`fixtures/authentik/members-one-operation-each.json`).
 pub const MAX_OPERATIONS: usize = 1_000;
+
+/// The members whom the operations name, if all that they do is to add and remove members by name.
+#[must_use]
+pub fn members_named(operations: &[Operation], dialect: Dialect) -> Option<Vec<String>> {
+    let patched = apply(super::ResourceKind::Group, &Map::new(), operations, dialect).ok()?;
+    if !patched.document.is_empty() {
+        return None;
+    }
+    let names = |change| match change {
+        MemberChange::Add(ids) | MemberChange::Remove(ids) => Some(ids),
+        MemberChange::RemoveWhere(_) | MemberChange::Replace(_) | MemberChange::Clear => None,
+    };
+    Some(patched.members.into_iter().map(names).collect::<Option<Vec<_>>>()?.concat())
+}
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

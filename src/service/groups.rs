@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::base::{EventId, GroupId, Timestamp, UserId, fold};
 use crate::scim::patch::{self, MemberChange, Operation};
@@ -107,7 +108,7 @@ impl Core {
         let members: Vec<MemberChange> = incoming.members.map(MemberChange::Replace).into_iter().collect();
         let edit = Arc::new((incoming.document, members));
         let make = move |_: &Map<String, Value>| Ok(edit.as_ref().clone());
-        let group = self.change_group(caller, id, "group.replace", if_match, make).await?;
+        let group = self.change_group(caller, id, ("group.replace", None), if_match, make).await?;
         render_group(&self.scim_url, &group, projection)
     }
 
@@ -121,12 +122,14 @@ impl Core {
         projection: &Projection,
     ) -> Result<GroupBody, ServiceError> {
         let (dialect, trail) = (caller.dialect, Arc::clone(&caller.trail));
+        let touches =
+            patch::members_named(&operations, dialect).map(|ids| ids.iter().flat_map(|id| id.parse()).collect());
         let make = move |before: &Map<String, Value>| {
             let patched = patch::apply(ResourceKind::Group, before, &operations, dialect)?;
             trail.ignored(&patched.ignored);
             Ok((patched.document, patched.members))
         };
-        let group = self.change_group(caller, id, "group.patch", if_match, make).await?;
+        let group = self.change_group(caller, id, ("group.patch", touches), if_match, make).await?;
         render_group(&self.scim_url, &group, projection)
     }
 
@@ -167,11 +170,13 @@ impl Core {
         Ok(())
     }
 
+    /// Changes a group. What it does besides has a name for the audit trail; and the people whom it touches, if it touches
+    /// nothing else.
     async fn change_group<F>(
         &self,
         caller: &Caller,
         id: &str,
-        action: &'static str,
+        (action, touches): (&'static str, Option<Vec<Uuid>>),
         if_match: Versions,
         make: F,
     ) -> Result<Group, ServiceError>
@@ -185,7 +190,7 @@ impl Core {
         let (caller, parts, at, make) = (caller.clone(), self.parts(), self.ambient.now(), Arc::new(make));
         let (group, deferred) = self
             .store
-            .write(move |tx| {
+            .write_apart(touches, move |tx| {
                 let (caller, parts, id) = (caller.clone(), parts.clone(), id.clone());
                 let (make, if_match) = (Arc::clone(&make), if_match.clone());
                 Box::pin(async move {
@@ -237,6 +242,9 @@ impl Editing<'_> {
         let mut group = groups::by_id(self.tx, connection, self.id).await?.ok_or_else(|| no_group(id))?;
         let mut before = group.attributes()?;
         let (mut after, mut changes) = make(&before)?;
+        if after != before || *if_match != Versions::Any || says_who_stays(&changes) {
+            self.tx.run_alone()?;
+        }
         // Members come and go without holding the group, so that pushes of one large group do not wait for one another.
         if says_who_stays(&changes) {
             groups::lock_members(self.tx, self.id).await?;

@@ -120,6 +120,8 @@ impl Membership<'_> {
         }
         for member in &added {
             if let Member::Group(child) = member {
+                // Too rare to be looked for before: what those beside this job have written is undone with it, and done again.
+                self.tx.run_alone()?;
                 self.check_nesting(*child).await?;
             }
         }

@@ -32,7 +32,7 @@ impl Core {
         let written = std::sync::Arc::clone(&new);
         let wakes = self
             .store
-            .write(move |tx| {
+            .write_apart(Some(Vec::new()), move |tx| {
                 let (caller, core, new) = (caller_.clone(), core.clone(), std::sync::Arc::clone(&written));
                 Box::pin(async move {
                     let (id, at, document) = &*new;
@@ -203,7 +203,7 @@ impl Core {
         let make = std::sync::Arc::new(make);
         let (user, wakes) = self
             .store
-            .write(move |tx| {
+            .write_apart(Some(vec![user_id.into()]), move |tx| {
                 let (caller, core, id) = (caller.clone(), core.clone(), id.clone());
                 let (make, if_match) = (std::sync::Arc::clone(&make), if_match.clone());
                 Box::pin(async move {
@@ -253,6 +253,10 @@ impl UserChange<'_> {
         let entitled = self.core.entitle(self.tx, &person).await?;
         let event: EventId = self.core.ambient.id();
         let renamed = fold_name(before) != fold_name(&after);
+        if renamed {
+            // Another's worker may have that name.
+            self.tx.run_alone()?;
+        }
         let mut change = self.tx.change();
         change.update_user(
             before,

@@ -22,6 +22,9 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// A job cannot go on beside others: the writer runs it again by itself, so that nobody sees this.
+    #[error("the change has to run by itself")]
+    RunAlone,
     /// A stored secret could not be sealed or opened.
     #[error("a stored secret could not be used")]
     Sealed(#[from] crate::base::SealError),

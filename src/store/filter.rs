@@ -118,7 +118,11 @@ pub(super) async fn list<T: Listed>(
             Vec::new()
         } else {
             let from = base::<T>(session, listing, connection, T::hinted(Condition::all(), listing.order));
-            page::<T>(session, connection, &from, false, listing).await?
+            if listing.page.offset > total / 2 && listing.order == Order::CREATED {
+                from_end::<T>(session, connection, &from, listing).await?
+            } else {
+                page::<T>(session, connection, &from, false, listing).await?
+            }
         };
         return Ok(Matches::Found { total, rows });
     };
@@ -197,6 +201,41 @@ async fn page<T: Listed>(
     T::pointed_to(session, connection, pointers::<T>(session, from, selective, listing), &order_by).await
 }
 
+/// The same page of all there is, in the order of creation, counted from the end, which is nearer.
+async fn from_end<T: Listed>(
+    session: &Session,
+    connection: ConnectionId,
+    from: &Sql,
+    listing: &Listing<'_>,
+) -> Result<Vec<T>, StoreError> {
+    let order_by = spelling::<T>(session, listing.order, false).order_by();
+    T::pointed_to(session, connection, pointers_from_end::<T>(session, connection, from, listing.page), &order_by).await
+}
+
+/// How many there are is read by the same statement: whoever comes meanwhile moves no page of those that were there before.
+fn pointers_from_end<T: Listed>(session: &Session, connection: ConnectionId, from: &Sql, page: Page) -> Sql {
+    let (pointer, id) = (T::pointer(session), format!("{}.id", T::ALIAS));
+    let (greater, less) = if session.is_postgres() { ("GREATEST", "LEAST") } else { ("max", "min") };
+    let number = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX / 2);
+    let total = || {
+        Sql::new("(SELECT CAST(COALESCE(SUM(total), 0) AS bigint) FROM counter WHERE connection_id = ? AND kind = ?)")
+            .bind(connection.to_string())
+            .bind(T::KIND)
+    };
+    let columns = if pointer == id { id.clone() } else { format!("{pointer}, {id}") };
+    let mut sql = Sql::new(format!("SELECT {pointer} FROM (SELECT {columns} "));
+    sql.push(from.clone());
+    sql.push(Sql::new(format!(" ORDER BY {id} DESC LIMIT {greater}(0, {less}(?, ")).bind(number(page.limit)));
+    sql.push(total());
+    sql.push(Sql::new(format!(" - ?)) OFFSET {greater}(0, ")).bind(number(page.offset)));
+    sql.push(total());
+    sql.push(
+        Sql::new(format!(" - ?)) AS {} ORDER BY {id} ASC", T::ALIAS))
+            .bind(number(page.offset.saturating_add(page.limit))),
+    );
+    sql
+}
+
 fn pointers<T: Listed>(session: &Session, from: &Sql, selective: bool, listing: &Listing<'_>) -> Sql {
     let mut pointers = Sql::new(format!("SELECT {} ", T::pointer(session)));
     pointers.push(from.clone());
@@ -220,13 +259,13 @@ fn counted(from: Sql) -> Sql {
 }
 
 async fn count_all(session: &Session, connection: ConnectionId, kind: &str) -> Result<u64, StoreError> {
-    let sql = Sql::new(
-        "SELECT CAST(COALESCE(SUM(total), 0) AS bigint) AS n FROM counter WHERE connection_id = ? AND kind = ?",
-    )
-    .bind(connection.to_string())
-    .bind(kind);
-    let row = session.one(sql).await?;
-    Ok(u64::try_from(row.map_or(Ok(0), |row| row.int("n"))?).unwrap_or(0))
+    let sql =
+        Sql::new("SELECT CAST(COALESCE(SUM(total), 0) AS TEXT) FROM counter WHERE connection_id = ? AND kind = ?")
+            .bind(connection.to_string())
+            .bind(kind);
+    let total = session.text(sql).await?.unwrap_or_default();
+    let damaged = || StoreError::Damaged { table: "counter", what: format!("{kind}: {total}") };
+    Ok(u64::try_from(total.parse::<i64>().map_err(|_| damaged())?).unwrap_or(0))
 }
 
 /// The next rows behind an id, in the order of ids.

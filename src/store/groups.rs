@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::filter::{Listing, Matches, Walked};
 use super::memberships::{self, Member};
 use super::order::Place;
+use super::packed;
 use super::row::{RowExt as _, document_text};
 use super::session::{Session, Tx};
 use super::sql::Sql;
@@ -113,7 +114,7 @@ impl Change {
 /// Writes a change together with the note that the members of a group changed; returns the group's version after it, none if
 /// the group is gone.
 pub async fn touch_with(tx: &Tx, mut change: Change, group: &Group, at: Timestamp) -> Result<Option<i64>, StoreError> {
-    if !tx.is_postgres() {
+    if !tx.is_postgres() && !tx.is_beside_others() {
         // SQLite has one writer: nobody has counted since this transaction read the group.
         change.touch_group(group.connection, group.id, at);
         tx.apply(change).await?;
@@ -125,7 +126,12 @@ pub async fn touch_with(tx: &Tx, mut change: Change, group: &Group, at: Timestam
     .bind(at.millis())
     .bind(group.connection.to_string())
     .bind(group.id.to_string());
-    tx.apply_returning(change, touch).await?.map(|row| row.int("version")).transpose()
+    if tx.is_postgres() {
+        return tx.apply_returning(change, touch).await?.map(|row| row.int("version")).transpose();
+    }
+    // Others beside this job count as well, and each has a version of its own.
+    tx.apply(change).await?;
+    tx.all_writing(touch).await?.first().map(|row| row.int("version")).transpose()
 }
 
 fn names(attributes: &Map<String, Value>) -> (String, Option<String>) {
@@ -164,10 +170,12 @@ async fn one(
     id: GroupId,
     lock: &str,
 ) -> Result<Option<Group>, StoreError> {
-    let sql = Sql::new(format!("SELECT {COLUMNS} FROM \"group\" g WHERE g.id = ? AND g.connection_id = ?{lock}"))
-        .bind(id.to_string())
-        .bind(connection.to_string());
-    session.one(sql).await?.as_ref().map(read).transpose()
+    let sql = format!(
+        "SELECT {} FROM \"group\" g WHERE g.id = ? AND g.connection_id = ?{lock}",
+        packed::columns(session, &COLUMNS.split(", ").collect::<Vec<_>>())
+    );
+    let sql = Sql::new(sql).bind(id.to_string()).bind(connection.to_string());
+    session.text(sql).await?.as_deref().map(packed::read_group).transpose()
 }
 
 /// The groups of a connection that match, in the order of their creation.

@@ -5,6 +5,7 @@
 //! be reached through another's.
 
 pub mod accounts;
+mod apart;
 pub mod audit;
 mod change;
 pub mod clients;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use sea_orm::DatabaseConnection;
+use uuid::Uuid;
 
 pub use change::Change;
 pub use error::{StoreError, Taken};
@@ -74,7 +76,19 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
-        self.writer.write(Kind::People, job).await
+        self.writer.write(Kind::People, None, job).await
+    }
+
+    /// Like [`Store::write`], for a change that reads and writes nothing but what it makes and what belongs to these
+    /// resources, if they are known: on SQLite it may share a transaction with changes of others, step by step. What turns out
+    /// to depend on more asks for [`Tx::run_alone`].
+    pub async fn write_apart<T, E, F>(&self, touches: Option<Vec<Uuid>>, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    {
+        self.writer.write(Kind::People, touches, job).await
     }
 
     /// Like [`Store::write`], for configuration: it excludes changes of people while it runs, and ends the epoch, so that
@@ -87,7 +101,7 @@ impl Store {
     {
         let job = Arc::new(job);
         self.writer
-            .write(Kind::Configuration, move |tx| {
+            .write(Kind::Configuration, None, move |tx| {
                 let job = Arc::clone(&job);
                 Box::pin(async move {
                     let value = job(tx).await?;
@@ -105,7 +119,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
-        self.writer.write(Kind::Bookkeeping, job).await
+        self.writer.write(Kind::Bookkeeping, None, job).await
     }
 
     /// The configuration epoch: what was cached at another epoch is stale.

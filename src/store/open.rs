@@ -42,8 +42,8 @@ pub enum StoreOptions {
 /// 32 MiB).
 const WAL_PAGES: &str = "8000";
 /// Page caches, in KiB as SQLite wants it (negative): every connection has its own.
-const WRITER_CACHE: &str = "-65536";
-const READER_CACHE: &str = "-16384";
+const WRITER_CACHE: &str = "-49152";
+const READER_CACHE: &str = "-12288";
 /// How long another process (a command beside a running server) may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a statement of PostgreSQL may take: all but migrations take milliseconds, or wait for others that do.

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use crate::base::{ConnectionId, Timestamp};
 
 use super::error::StoreError;
+use super::groups::Group;
 use super::memberships::{MAX_DEPTH, up};
 use super::session::Session;
 use super::sql::Sql;
@@ -50,18 +51,38 @@ pub(super) fn groups(session: &Session, user: &str) -> String {
 }
 
 fn group(chr: &str, id: &str, depth: &str, name: &str) -> String {
-    format!("{id} || {chr}({GROUP_COLUMN}) || {depth} || {chr}({GROUP_COLUMN}) || {name}")
+    format!("concat_ws({chr}({GROUP_COLUMN}), {id}, {depth}, {name})")
 }
 
-/// The users that a subquery points to, as one value, in its order.
+/// The users that a subquery points to, as one value, in its order: without what the rules gave them.
 pub(super) fn users(session: &Session, pointers: Sql, order: &str) -> Sql {
     static ROWS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
+    packed(session, &ROWS, &[], pointers, order)
+}
+
+/// The same with all that is kept.
+pub(super) fn whole_users(session: &Session, pointers: Sql, order: &str) -> Sql {
+    static ROWS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
+    packed(session, &ROWS, &WHOLE, pointers, order)
+}
+
+/// The same with their connections, and the digest of the worker that each should have.
+pub(super) fn users_with_workers(session: &Session, pointers: Sql, order: &str) -> Sql {
+    static ROWS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
+    let digest =
+        "COALESCE((SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1), '')";
+    packed(session, &ROWS, &[WHOLE[0], WHOLE[1], "COALESCE(u.connection_id, '')", digest], pointers, order)
+}
+
+const WHOLE: [&str; 2] = ["COALESCE(u.role, '')", "COALESCE(u.access, '')"];
+
+fn packed(session: &Session, rows: &[OnceLock<String>; 2], more: &[&str], pointers: Sql, order: &str) -> Sql {
     let (chr, join, _) = words(session);
-    let row = ROWS[usize::from(session.is_postgres())].get_or_init(|| {
+    let row = rows[usize::from(session.is_postgres())].get_or_init(|| {
         let groups = groups(session, "u.id");
         let columns =
             ["u.id", "u.account_id", "u.status", "u.version", "u.created_at", "u.updated_at", "u.document", &groups];
-        columns.join(&format!(" || {chr}({COLUMN}) || "))
+        self::columns(session, &[&columns[..], more].concat())
     });
     // SQLite walks the subquery first, in its order, because of the cross join; sorting again would cost as much as the rest.
     let (sorted, by, column) = if session.is_postgres() {
@@ -75,6 +96,12 @@ pub(super) fn users(session: &Session, pointers: Sql, order: &str) -> Sql {
     sql
 }
 
+/// Columns of one row that are never null, as one text.
+pub(super) fn columns(session: &Session, columns: &[&str]) -> String {
+    // One call: of `||` between all of them each would copy what stands before it.
+    format!("concat_ws({}({COLUMN}), {})", words(session).0, columns.join(", "))
+}
+
 type Quote = fn(&str) -> String;
 
 fn words(session: &Session) -> (&'static str, &'static str, Quote) {
@@ -85,21 +112,42 @@ fn words(session: &Session) -> (&'static str, &'static str, Quote) {
     }
 }
 
-/// Reads what [`users`] packed.
+/// Reads what [`users`] or [`whole_users`] packed.
 pub(super) fn read_users(page: &str, connection: ConnectionId) -> Result<Vec<User>, StoreError> {
-    if page.is_empty() {
-        return Ok(Vec::new());
-    }
-    page.split(char::from(ROW)).map(|row| read_user(row, connection)).collect()
+    rows(page).map(|row| Ok(read_user(row, Some(connection))?.0)).collect()
 }
 
-fn read_user(row: &str, connection: ConnectionId) -> Result<User, StoreError> {
-    let mut columns = row.split(char::from(COLUMN));
+/// Reads what [`users_with_workers`] packed.
+pub(super) fn read_users_with_workers(page: &str) -> Result<Vec<(User, Option<String>)>, StoreError> {
+    rows(page).map(|row| read_user(row, None)).collect()
+}
+
+/// The parts between separators. A page has some hundred thousand bytes, which `memchr` reads several times as fast as `str::split`.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (part, after) = match memchr::memchr(separator, text.as_bytes()) {
+            // A separator is a character of one byte.
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(part)
+    })
+}
+
+fn rows(page: &str) -> impl Iterator<Item = &str> {
+    split(page, ROW).filter(|row| !row.is_empty())
+}
+
+fn read_user(row: &str, connection: Option<ConnectionId>) -> Result<(User, Option<String>), StoreError> {
+    let mut columns = split(row, COLUMN);
     let mut next = || columns.next().ok_or_else(|| damaged("a column is missing"));
-    let user = User {
+    let mut user = User {
         id: parsed(next()?)?,
         account: parsed(next()?)?,
-        connection: Some(connection),
+        connection,
         status: parsed(next()?)?,
         role: None,
         access: None,
@@ -109,7 +157,38 @@ fn read_user(row: &str, connection: ConnectionId) -> Result<User, StoreError> {
         document: next()?.to_owned(),
         groups: read_groups(next()?)?,
     };
-    if columns.next().is_some() { Err(damaged("there is a column too many")) } else { Ok(user) }
+    let some = |text: &&str| !text.is_empty();
+    if let Some(role) = columns.next() {
+        user.role = Some(role).filter(some).map(parsed).transpose()?;
+        let access = columns.next().ok_or_else(|| damaged("a column is missing"))?;
+        user.access = Some(access).filter(some).map(str::to_owned);
+    }
+    let mut digest = None;
+    if let Some(connection) = columns.next() {
+        user.connection = Some(connection).filter(some).map(parsed).transpose()?;
+        digest = columns.next().ok_or_else(|| damaged("a column is missing"))?.into();
+    }
+    if columns.next().is_some() {
+        return Err(damaged("there is a column too many"));
+    }
+    Ok((user, digest.filter(some).map(str::to_owned)))
+}
+
+/// Reads a group whose columns were packed in the order of [`super::groups::COLUMNS`].
+pub(super) fn read_group(row: &str) -> Result<Group, StoreError> {
+    let parts: Vec<&str> = row.split(char::from(COLUMN)).collect();
+    let [id, account, connection, document, version, created_at, updated_at] = parts[..] else {
+        return Err(damaged("a group has too few or too many columns"));
+    };
+    Ok(Group {
+        id: parsed(id)?,
+        account: parsed(account)?,
+        connection: parsed(connection)?,
+        document: document.to_owned(),
+        version: parsed(version)?,
+        created_at: Timestamp::from_millis(parsed(created_at)?),
+        updated_at: Timestamp::from_millis(parsed(updated_at)?),
+    })
 }
 
 /// Reads what [`groups`] packed, in the order of ids.
@@ -130,7 +209,7 @@ pub(super) fn read_groups(groups: &str) -> Result<Vec<UserGroup>, StoreError> {
     Ok(groups)
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
+pub(super) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| damaged(text))
 }
 
@@ -167,5 +246,12 @@ mod tests {
         assert!(read_users("", connection).unwrap().is_empty());
         assert!(read_users(&row[..row.len() - 1], connection).is_err());
         assert!(read_users(&format!("{row}\u{1f}"), connection).is_err());
+        let local = read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}x")).unwrap();
+        assert_eq!((local[0].0.connection, local[0].1.as_deref()), (None, Some("x")));
+        let whole = read_users(&format!("{row}\u{1f}agent\u{1f}{{}}\u{1e}{row}\u{1f}\u{1f}"), connection).unwrap();
+        let roles: Vec<_> = whole.iter().map(|user| (user.role, user.access.as_deref())).collect();
+        assert_eq!(roles, [(Some(crate::domain::Role::Agent), Some("{}")), (None, None)]);
+        assert!(read_users(&format!("{row}\u{1f}\u{1f}\u{1f}"), connection).is_err());
+        assert!(read_users(&format!("{row}\u{1f}boss\u{1f}"), connection).is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult};
 
+use super::apart::Gathering;
 use super::error::{StoreError, Taken};
 use super::patience::Patience;
 use super::row::RowExt as _;
@@ -29,6 +30,8 @@ pub struct Session {
 enum Link {
     Pool(DatabaseConnection),
     Transaction(DatabaseTransaction),
+    /// A transaction of SQLite that several jobs use side by side.
+    Shared(Arc<Gathering>),
 }
 
 impl Session {
@@ -45,10 +48,13 @@ impl Session {
         }
     }
 
-    /// The text that a statement answers in its only row and column; none: null.
+    /// The text that a statement answers in its only row and column; none: null, or no row.
     pub(super) async fn text(&self, sql: Sql) -> Result<Option<String>, StoreError> {
         if let Some(together) = &self.together {
             return together.text(sql).await;
+        }
+        if let Link::Shared(gathering) = &self.link {
+            return gathering.text(sql).await;
         }
         let row = self.one(sql).await?;
         row.map_or(Ok(None), |row| Ok(row.try_get_by_index(0)?))
@@ -63,18 +69,18 @@ impl Session {
     }
 
     pub(super) async fn one(&self, sql: Sql) -> Result<Option<QueryResult>, StoreError> {
-        let statement = sql.statement(self.backend);
         self.note(match &self.link {
-            Link::Pool(pool) => self.patience.wait(pool.query_one_raw(statement)).await,
-            Link::Transaction(tx) => self.patience.wait(tx.query_one_raw(statement)).await,
+            Link::Pool(pool) => self.patience.wait(pool.query_one_raw(sql.statement(self.backend))).await,
+            Link::Transaction(tx) => self.patience.wait(tx.query_one_raw(sql.statement(self.backend))).await,
+            Link::Shared(gathering) => return Ok(gathering.rows(sql).await?.into_iter().next()),
         })
     }
 
     pub(super) async fn all(&self, sql: Sql) -> Result<Vec<QueryResult>, StoreError> {
-        let statement = sql.statement(self.backend);
         self.note(match &self.link {
-            Link::Pool(pool) => self.patience.wait(pool.query_all_raw(statement)).await,
-            Link::Transaction(tx) => self.patience.wait(tx.query_all_raw(statement)).await,
+            Link::Pool(pool) => self.patience.wait(pool.query_all_raw(sql.statement(self.backend))).await,
+            Link::Transaction(tx) => self.patience.wait(tx.query_all_raw(sql.statement(self.backend))).await,
+            Link::Shared(gathering) => return gathering.rows(sql).await,
         })
     }
 
@@ -108,6 +114,8 @@ pub(super) fn database_now(postgres: bool) -> &'static str {
 pub struct Tx {
     session: Session,
     wrote: AtomicBool,
+    /// Whether the job that was given it has to run by itself.
+    alone: AtomicBool,
 }
 
 impl Tx {
@@ -123,7 +131,46 @@ impl Tx {
                 together: None,
             },
             wrote: AtomicBool::new(false),
+            alone: AtomicBool::new(false),
         }
+    }
+
+    /// The same transaction for a job that runs beside others, by what they gather.
+    pub(super) fn shared(&self, gathering: &Arc<Gathering>) -> Self {
+        Self {
+            session: Session {
+                link: Link::Shared(Arc::clone(gathering)),
+                backend: self.backend,
+                patience: Patience::endless(),
+                epoch: self.epoch,
+                gave_up: AtomicBool::new(false),
+                trigram_counts: TrigramCounts::default(),
+                together: None,
+            },
+            wrote: AtomicBool::new(false),
+            alone: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the job may go on where those beside it may be half done: it may not if what it does next depends on more
+    /// than it has said to touch. Asked after something was written, everybody beside it runs again, too.
+    ///
+    /// # Errors
+    /// [`StoreError::RunAlone`], to be returned at once: the writer then runs the job again by itself.
+    pub fn run_alone(&self) -> Result<(), StoreError> {
+        if !self.is_beside_others() {
+            return Ok(());
+        }
+        self.alone.store(true, Ordering::Relaxed);
+        Err(StoreError::RunAlone)
+    }
+
+    pub(super) fn is_beside_others(&self) -> bool {
+        matches!(self.session.link, Link::Shared(_))
+    }
+
+    pub(super) fn asked_to_run_alone(&self) -> bool {
+        self.alone.load(Ordering::Relaxed)
     }
 
     /// The configuration epoch as this transaction sees it: caches made at another epoch are stale.
@@ -148,6 +195,9 @@ impl Tx {
     /// Runs one change and says how many rows it touched.
     pub(super) async fn run(&self, sql: Sql) -> Result<u64, StoreError> {
         self.wrote.store(true, Ordering::Relaxed);
+        if let Link::Shared(gathering) = &self.link {
+            return gathering.change(sql).await;
+        }
         let result = self.patience.wait(self.transaction()?.execute_raw(sql.statement(self.backend))).await;
         Ok(self.note(result)?.rows_affected())
     }
@@ -160,6 +210,13 @@ impl Tx {
 
     /// Runs several changes in one go.
     pub(super) async fn run_all(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if let Link::Shared(gathering) = &self.link {
+            self.wrote.store(true, Ordering::Relaxed);
+            return gathering.changes(batch).await;
+        }
         if let Some(statement) = batch.statement(self.backend) {
             self.wrote.store(true, Ordering::Relaxed);
             let result = self.patience.wait(self.transaction()?.execute_raw(statement)).await;
@@ -192,21 +249,23 @@ impl Tx {
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self.session.link {
             Link::Transaction(tx) => Ok(self.session.patience.wait(tx.commit()).await?),
-            Link::Pool(_) => Ok(()),
+            Link::Pool(_) | Link::Shared(_) => Ok(()),
         }
     }
 
     pub(super) async fn rollback(self) -> Result<(), StoreError> {
         match self.session.link {
             Link::Transaction(tx) => Ok(self.session.patience.wait_briefly(tx.rollback()).await?),
-            Link::Pool(_) => Ok(()),
+            Link::Pool(_) | Link::Shared(_) => Ok(()),
         }
     }
 
-    fn transaction(&self) -> Result<&DatabaseTransaction, StoreError> {
+    pub(super) fn transaction(&self) -> Result<&DatabaseTransaction, StoreError> {
         match &self.session.link {
             Link::Transaction(tx) => Ok(tx),
-            Link::Pool(_) => Err(StoreError::Bug(DbErr::Custom("a write outside a transaction".to_owned()))),
+            Link::Pool(_) | Link::Shared(_) => {
+                Err(StoreError::Bug(DbErr::Custom("a write outside a transaction".to_owned())))
+            }
         }
     }
 }

@@ -121,21 +121,31 @@ impl Batch {
         if self.0.len() < 2 {
             return self.0.pop().map(|sql| sql.statement(backend));
         }
+        if backend != DbBackend::Postgres {
+            return Some(self.joined().statement(backend));
+        }
         let mut all = Sql::new("");
-        let postgres = backend == DbBackend::Postgres;
         for (n, sql) in self.0.into_iter().enumerate() {
-            match (postgres, n) {
-                (true, 0) => all.push_str("WITH w0 AS ("),
-                (true, n) => all.push_str(&format!("), w{n} AS (")),
-                (false, 0) => {}
-                (false, _) => all.push_str("; "),
+            if n == 0 {
+                all.push_str("WITH w0 AS (");
+            } else {
+                all.push_str(&format!("), w{n} AS ("));
             }
             all.push(sql);
         }
-        if postgres {
-            all.push_str(") SELECT 1");
-        }
+        all.push_str(") SELECT 1");
         Some(all.statement(backend))
+    }
+
+    /// All changes one after the other as one text, which SQLite takes.
+    pub(super) fn joined(self) -> Sql {
+        let mut statements = self.0.into_iter();
+        let mut all = statements.next().unwrap_or_else(|| Sql::new(""));
+        for sql in statements {
+            all.push_str("; ");
+            all.push(sql);
+        }
+        all
     }
 }
 

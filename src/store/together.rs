@@ -45,7 +45,7 @@ impl Together {
         Self { pool, slots, waiting: Mutex::default() }
     }
 
-    /// The text that a statement answers in its only row and column; none: null.
+    /// The text that a statement answers in its only row and column; none: null, or no row.
     pub(super) async fn text(self: &Arc<Self>, sql: Sql) -> Result<Option<String>, StoreError> {
         let (answer, answered) = oneshot::channel();
         let begin = {
@@ -110,8 +110,8 @@ impl Together {
     async fn read(&self, questions: Vec<Sql>) -> Result<Vec<Option<String>>, StoreError> {
         let count = questions.len();
         let statement = Sql::side_by_side(questions).statement(self.pool.get_database_backend());
-        let row = self.pool.query_one_raw(statement).await?;
-        let row = row.ok_or_else(|| StoreError::Bug(DbErr::RecordNotFound("a row of texts".to_owned())))?;
+        // A single statement may have no row; several side by side always have one.
+        let Some(row) = self.pool.query_one_raw(statement).await? else { return Ok(vec![None; count]) };
         (0..count).map(|n| Ok(row.try_get_by_index(n)?)).collect()
     }
 }
@@ -186,6 +186,14 @@ mod tests {
             }
         }
         assert_eq!(together.waiting().asking, 0);
+    }
+
+    #[tokio::test]
+    async fn no_row_is_no_text() {
+        let together = together().await;
+        let nothing = || Sql::new("SELECT 'x' WHERE 1 = ?").bind(2);
+        assert_eq!(together.text(nothing()).await.unwrap(), None);
+        assert_eq!(together.read(vec![nothing(), nothing()]).await.unwrap(), [None, None]);
     }
 
     #[tokio::test]

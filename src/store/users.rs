@@ -246,22 +246,19 @@ impl Change {
 
 /// A user of a connection, unless it is deleted.
 pub async fn by_id(session: &Session, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
-    let sql = Sql::new(format!(
-        "SELECT {} FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'",
-        columns(session)
-    ))
-    .bind(id.to_string())
-    .bind(connection.to_string());
-    session.one(sql).await?.as_ref().map(read).transpose()
+    let page = session.text(packed::whole_users(session, pointer(connection, id), "u.id")).await?;
+    Ok(packed::read_users(page.as_deref().unwrap_or_default(), connection)?.pop())
+}
+
+fn pointer(connection: ConnectionId, id: UserId) -> Sql {
+    Sql::new("SELECT u.seq, u.id FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'")
+        .bind(id.to_string())
+        .bind(connection.to_string())
 }
 
 /// A user of a connection as it is shown, unless it is deleted: without what the rules gave it.
 pub async fn shown_by_id(session: &Session, connection: ConnectionId, id: UserId) -> Result<Option<User>, StoreError> {
-    let pointer =
-        Sql::new("SELECT u.seq, u.id FROM \"user\" u WHERE u.id = ? AND u.connection_id = ? AND u.status <> 'deleted'")
-            .bind(id.to_string())
-            .bind(connection.to_string());
-    let page = session.text(packed::users(session, pointer, "u.id")).await?;
+    let page = session.text(packed::users(session, pointer(connection, id), "u.id")).await?;
     Ok(packed::read_users(page.as_deref().unwrap_or_default(), connection)?.pop())
 }
 
@@ -290,15 +287,13 @@ pub async fn many_locked(
 ) -> Result<Vec<(User, Option<String>)>, StoreError> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     lock(tx, &ids).await?;
-    let sql = Sql::new(format!(
-        "SELECT {}, (SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1) AS digest \
-         FROM \"user\" u WHERE u.account_id = ? AND {} ORDER BY u.id",
-        columns(tx),
+    let sql = format!(
+        "SELECT u.seq, u.id FROM \"user\" u WHERE u.account_id = ? AND {} ORDER BY u.id",
         is_any(tx, "u.id", ids.len())
-    ))
-    .bind(account.to_string())
-    .bind(to_json("user", &ids)?);
-    tx.all(sql).await?.iter().map(|row| Ok((read(row)?, row.text_opt("digest")?))).collect()
+    );
+    let pointers = Sql::new(sql).bind(account.to_string()).bind(to_json("user", &ids)?);
+    let people = tx.text(packed::users_with_workers(tx, pointers, "u.id")).await?;
+    packed::read_users_with_workers(people.as_deref().unwrap_or_default())
 }
 
 /// The users of an account after one of them, in the order of ids, at most `limit`; deleted ones are left out.

@@ -11,7 +11,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
+use super::apart::{Gathering, apart};
 use super::error::StoreError;
 use super::patience::Patience;
 use super::session::Tx;
@@ -45,6 +47,8 @@ pub(super) struct Job {
     done: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
     /// Whether it must not share a transaction: what is cached by the epoch of a transaction must hold for all of it.
     alone: bool,
+    /// What it touches, if it may run beside jobs that touch other things.
+    touches: Option<Vec<Uuid>>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,20 +71,20 @@ impl Writer {
         Self::Queue(sender)
     }
 
-    pub(super) async fn write<T, E, F>(&self, kind: Kind, job: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, kind: Kind, touches: Option<Vec<Uuid>>, job: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
         F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
         match self {
-            Self::Queue(queue) => enqueue(queue, kind, job).await,
+            Self::Queue(queue) => enqueue(queue, kind, touches, job).await,
             Self::Pool(pool, patience) => in_own_transaction(pool, patience, kind, &job).await,
         }
     }
 }
 
-async fn enqueue<T, E, F>(queue: &mpsc::Sender<Job>, kind: Kind, job: F) -> Result<T, E>
+async fn enqueue<T, E, F>(queue: &mpsc::Sender<Job>, kind: Kind, touches: Option<Vec<Uuid>>, job: F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
@@ -93,6 +97,8 @@ where
     let run: Run = Box::new(move |tx| {
         let (job, slot) = (Arc::clone(&job), Arc::clone(&slot));
         Box::pin(async move {
+            // What came of an earlier run holds no longer, even if this one breaks off.
+            slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             let result = job(tx).await;
             let verdict = result.as_ref().map(|_| ()).map_err(|_| ());
             *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
@@ -109,7 +115,7 @@ where
             drop(answer.send(result));
         }
     });
-    if queue.send(Job { run, done, alone: kind == Kind::Configuration }).await.is_err() {
+    if queue.send(Job { run, done, alone: kind == Kind::Configuration, touches }).await.is_err() {
         return Err(gone().into());
     }
     answered.await.unwrap_or_else(|_| Err(gone().into()))
@@ -177,10 +183,13 @@ async fn run(job: &mut Job, tx: &Tx) -> Ended {
 
 /// Runs all jobs in one transaction and answers them; gives them back unanswered if they must run alone.
 async fn together(tx: Tx, mut jobs: Vec<Job>) -> Vec<Job> {
-    for job in &mut jobs {
+    let Ok(ended) = side_by_side(&tx, &mut jobs).await else {
+        roll_back(tx).await;
+        return jobs;
+    };
+    for (job, _) in jobs.iter_mut().zip(ended).filter(|(_, ended)| !*ended) {
         let ended = run(job, &tx).await;
-        // A job that failed before it wrote has had no effect: its answer stands, and the others go on.
-        if (tx.take_wrote() && ended != Ended::Done) || ended == Ended::Panicked {
+        if must_be_undone(&tx, ended) {
             roll_back(tx).await;
             return jobs;
         }
@@ -197,6 +206,36 @@ async fn together(tx: Tx, mut jobs: Vec<Job>) -> Vec<Job> {
         (job.done)(Ok(()));
     }
     Vec::new()
+}
+
+/// Runs those jobs side by side that have nothing to do with each other. Says which have ended.
+///
+/// # Errors
+/// If what was written has to be undone.
+async fn side_by_side(tx: &Tx, jobs: &mut [Job]) -> Result<Vec<bool>, ()> {
+    let mut ended = apart(jobs.iter().map(|job| job.touches.as_deref()));
+    if ended.iter().filter(|apart| **apart).count() < 2 {
+        return Ok(vec![false; jobs.len()]);
+    }
+    let Ok(transaction) = tx.transaction() else { return Err(()) };
+    let gathering = Arc::new(Gathering::default());
+    let places: Vec<Tx> = ended.iter().filter(|apart| **apart).map(|_| tx.shared(&gathering)).collect();
+    let chosen = jobs.iter_mut().zip(&ended).filter(|(_, apart)| **apart);
+    let running = chosen.zip(&places).map(|((job, _), place)| run(job, place).boxed()).collect();
+    let outcomes = gathering.drive(transaction, running).await;
+    if gathering.is_broken() || places.iter().zip(&outcomes).any(|(place, ended)| must_be_undone(place, *ended)) {
+        return Err(());
+    }
+    let mut alone = places.iter().map(Tx::asked_to_run_alone);
+    for ended in ended.iter_mut().filter(|apart| **apart) {
+        *ended = !alone.next().unwrap_or(true);
+    }
+    Ok(ended)
+}
+
+/// A job that failed before it wrote has had no effect: its answer stands, and the others go on.
+fn must_be_undone(tx: &Tx, ended: Ended) -> bool {
+    (tx.take_wrote() && ended != Ended::Done) || ended == Ended::Panicked
 }
 
 async fn alone(tx: Tx, mut job: Job) {
@@ -308,12 +347,142 @@ mod tests {
                     refused.fetch_add(1, Ordering::Relaxed);
                 }),
                 alone: n.is_multiple_of(5),
+                touches: Some(Vec::new()),
             }
         };
         let began = Instant::now();
         round(&writer, (0..30).map(job).collect()).await;
         assert_eq!((ran.load(Ordering::Relaxed), refused.load(Ordering::Relaxed)), (0, 30));
         assert!(began.elapsed() < patience * 10, "{:?}", began.elapsed());
+        store.close().await.unwrap();
+    }
+
+    /// A store with a table of its own, and how many statements of a kind its writer was given.
+    async fn with_names(dir: &std::path::Path) -> crate::store::Store {
+        let options = StoreOptions::Sqlite { file: dir.join("a.db"), readers: 1 };
+        let store = crate::store::Store::open(&options).await.unwrap();
+        store
+            .keep(|tx| {
+                Box::pin(tx.run_all(one("CREATE TABLE names (name TEXT PRIMARY KEY, seen BIGINT NOT NULL)", &[])))
+            })
+            .await
+            .unwrap();
+        store
+    }
+
+    fn one(text: &str, values: &[&str]) -> crate::store::sql::Batch {
+        let mut batch = crate::store::sql::Batch::default();
+        batch.push(values.iter().fold(crate::store::sql::Sql::new(text), |sql, value| sql.bind(*value)));
+        batch
+    }
+
+    /// Inserts a name and how many there were before.
+    async fn insert(tx: &Tx, name: &str) -> Result<u64, StoreError> {
+        let seen = tx.text(crate::store::sql::Sql::new("SELECT CAST(COUNT(*) AS TEXT) FROM names")).await?;
+        let seen = seen.and_then(|seen| seen.parse().ok()).unwrap_or(u64::MAX);
+        tx.run_all(one(&format!("INSERT INTO names (name, seen) VALUES (?, {seen})"), &[name])).await?;
+        Ok(seen)
+    }
+
+    async fn names(store: &crate::store::Store) -> Vec<String> {
+        use crate::store::row::RowExt as _;
+        let rows = store.read().all(crate::store::sql::Sql::new("SELECT name FROM names ORDER BY name")).await.unwrap();
+        rows.iter().map(|row| row.text("name").unwrap()).collect()
+    }
+
+    /// Keeps the writer busy until the jobs are in its queue, so that they come in one round.
+    async fn in_one_round<T>(store: &crate::store::Store, jobs: impl Future<Output = T>) -> T {
+        let gate = Arc::new(tokio::sync::Notify::new());
+        let held = Arc::clone(&gate);
+        let holding = store.keep(move |_| {
+            let held = Arc::clone(&held);
+            Box::pin(async move {
+                held.notified().await;
+                Ok::<_, StoreError>(())
+            })
+        });
+        let opening = async {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            gate.notify_one();
+        };
+        let (held, jobs, ()) = tokio::join!(holding, jobs, opening);
+        held.unwrap();
+        jobs
+    }
+
+    type Insertion<'a> = BoxFuture<'a, Result<u64, StoreError>>;
+
+    #[tokio::test]
+    async fn jobs_that_touch_nothing_in_common_go_on_together_and_others_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_names(dir.path()).await;
+        let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let job = |touches: Vec<Uuid>, name: &'static str| -> Insertion<'_> {
+            store.write_apart(Some(touches), move |tx| Box::pin(insert(tx, name))).boxed()
+        };
+        let jobs = vec![
+            job(vec![first], "a"),
+            job(vec![second], "b"),
+            job(vec![first], "c"),
+            job(vec![], "d"),
+            store.write(|tx| Box::pin(insert(tx, "e"))).boxed(),
+        ];
+        let seen = in_one_round(&store, futures::future::join_all(jobs)).await;
+        // The first two and the fourth look before any of them writes; the others come after, in their order.
+        assert_eq!(seen.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [0, 0, 3, 0, 4]);
+        assert_eq!(names(&store).await, ["a", "b", "c", "d", "e"]);
+        store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_fails_beside_others_fails_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_names(dir.path()).await;
+        let job = |name: &'static str| -> Insertion<'_> {
+            store.write_apart(Some(Vec::new()), move |tx| Box::pin(insert(tx, name))).boxed()
+        };
+        let refused = store.write_apart(Some(Vec::new()), |tx| {
+            Box::pin(async move {
+                insert(tx, "z").await?;
+                Err(StoreError::Damaged { table: "names", what: "refused after writing".to_owned() })
+            })
+        });
+        let broken = store.write_apart(Some(Vec::new()), |tx| {
+            Box::pin(async move {
+                assert!(insert(tx, "y").await? > 9, "a job that panics");
+                Ok(0)
+            })
+        });
+        let jobs = vec![job("a"), job("a"), job("b"), job("c"), refused.boxed(), broken.boxed()];
+        let ended = in_one_round(&store, futures::future::join_all(jobs)).await;
+        assert!(ended[0].is_ok() && matches!(ended[1], Err(StoreError::Conflict(_))), "{ended:?}");
+        assert!(ended[2].is_ok() && ended[3].is_ok(), "{ended:?}");
+        assert!(matches!(ended[4], Err(StoreError::Damaged { .. })), "{ended:?}");
+        assert!(matches!(ended[5], Err(StoreError::Unavailable(_))), "{ended:?}");
+        assert_eq!(names(&store).await, ["a", "b", "c"]);
+        store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_that_has_to_run_alone_runs_after_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_names(dir.path()).await;
+        let job = |name: &'static str, alone: bool| -> Insertion<'_> {
+            let job = store.write_apart(Some(Vec::new()), move |tx| {
+                Box::pin(async move {
+                    if alone {
+                        tx.run_alone()?;
+                    }
+                    insert(tx, name).await
+                })
+            });
+            job.boxed()
+        };
+        let jobs = vec![job("alone", true), job("one", false), job("other", false)];
+        let seen = in_one_round(&store, futures::future::join_all(jobs)).await;
+        assert_eq!(seen.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [2, 0, 0]);
         store.close().await.unwrap();
     }
 }
