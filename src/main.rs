@@ -7,6 +7,10 @@ use rollcall::base::Causes;
 use rollcall::cli::{self, Cli, Outcome};
 use rollcall::{config, telemetry};
 
+/// Much of the work of an answer is many small pieces of memory for a short time.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match start(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

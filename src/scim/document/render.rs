@@ -43,10 +43,10 @@ impl Meta<'_> {
 
     /// Appends what [`Meta::to_value`] shows.
     fn push_text(self, text: &mut String, kind: ResourceKind) {
-        text.push_str(r#"{"resourceType":"#);
-        push_json(text, kind.name());
+        text.push_str(r#"{"resourceType":""#);
+        text.push_str(kind.name());
         // Writing to a string cannot fail.
-        let _ = write!(text, r#","created":"{}","lastModified":"{}","location":"#, self.created, self.last_modified);
+        let _ = write!(text, r#"","created":"{}","lastModified":"{}","location":"#, self.created, self.last_modified);
         push_json(text, self.location);
         let _ = write!(text, r#","version":"W/\"{}\""}}"#, self.version);
     }
