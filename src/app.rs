@@ -160,7 +160,9 @@ impl App {
         )?);
         routers.refresh().await?;
         tasks.spawn(Arc::clone(&routers).keep_fresh(stop.clone()));
-        tasks.spawn(housekeeping::run(Arc::clone(&core), config.push_log.keep, stop.clone()));
+        let keep = housekeeping::Keep { pushes: config.push_log.keep, receipts: config.receipts.keep };
+        tasks.spawn(housekeeping::run(Arc::clone(&core), keep, stop.clone()));
+        tasks.spawn(housekeeping::watch_removals(Arc::clone(&core), config.receipts.late_after, stop.clone()));
         let (pushes, writer) = PushLog::new(Arc::clone(core.store()));
         tasks.spawn(writer.run(stop.clone()));
         tasks.spawn(recompute(Arc::clone(&core), wake.clone(), stop.clone()));

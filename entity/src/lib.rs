@@ -13,6 +13,7 @@ pub mod membership;
 pub mod oauth_client;
 pub mod push;
 pub mod push_read;
+pub mod receipt;
 pub mod recompute;
 pub mod rule;
 pub mod rule_version;

@@ -299,6 +299,43 @@ CREATE INDEX worker_sid ON worker (account_id, sid) WHERE sid IS NOT NULL
 --
 CREATE INDEX worker_due ON worker (lane, due_at) WHERE due_at IS NOT NULL
 --
+CREATE TABLE receipt (
+    seq $serial,
+    account_id $text NOT NULL,
+    connection_id $text,
+    user_id $text NOT NULL,
+    name $text NOT NULL,
+    name_fold $text NOT NULL,
+    worker_id $text,
+    version bigint,
+    reason $text NOT NULL,
+    event_id $text NOT NULL,
+    accepted_at bigint NOT NULL,
+    refused_at bigint NOT NULL,
+    unavailable_at bigint,
+    removed_at bigint,
+    verified_at bigint,
+    ending $text,
+    ended_at bigint,
+    alerted_at bigint
+)
+--
+CREATE INDEX receipt_account ON receipt (account_id, seq)
+--
+CREATE INDEX receipt_connection ON receipt (connection_id, seq)
+--
+CREATE INDEX receipt_period ON receipt (connection_id, accepted_at, seq)
+--
+CREATE INDEX receipt_user ON receipt (user_id, seq)
+--
+CREATE INDEX receipt_name ON receipt (account_id, name_fold, seq)
+--
+CREATE INDEX receipt_open ON receipt (account_id, seq) WHERE ended_at IS NULL
+--
+CREATE INDEX receipt_worker ON receipt (worker_id) WHERE ended_at IS NULL
+--
+CREATE INDEX receipt_unalerted ON receipt (accepted_at) WHERE ended_at IS NULL AND alerted_at IS NULL
+--
 CREATE TABLE audit_event (
     seq $serial,
     id $text NOT NULL,
@@ -370,6 +407,8 @@ const DOWN: &str = r#"
 DROP TABLE push_read
 --
 DROP TABLE push
+--
+DROP TABLE receipt
 --
 DROP TABLE audit_event
 --

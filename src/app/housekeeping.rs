@@ -1,4 +1,4 @@
-//! What only time brings about: warnings about tokens that end, and old rows that go.
+//! What only time brings about: warnings about tokens that end and removals that are late, and old rows that go.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,27 @@ use crate::service::credentials::warn_of_end;
 const EVERY: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
+/// How often it is looked for removals that have become late.
+const WATCHED: Duration = Duration::from_secs(2);
+
+/// How long rows are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    pub(super) pushes: Duration,
+    pub(super) receipts: Duration,
+}
+
+/// Logs removals that take too long, until it is told to stop.
+pub(super) async fn watch_removals(core: Arc<Core>, late_after: Duration, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(WATCHED)).await.is_some() {
+        if let Err(error) = core.report_late_removals(late_after).await {
+            tracing::warn!(error = %Causes(&error), "it is not known which removals are late");
+        }
+    }
+}
+
 /// Runs until it is told to stop.
-pub(super) async fn run(core: Arc<Core>, keep_pushes: Duration, stop: CancellationToken) {
+pub(super) async fn run(core: Arc<Core>, keep: Keep, stop: CancellationToken) {
     let mut daily = Daily::default();
     loop {
         if daily.is_due(core.ambient().now()) {
@@ -23,8 +42,11 @@ pub(super) async fn run(core: Arc<Core>, keep_pushes: Duration, stop: Cancellati
         if let Err(error) = core.sweep_access_tokens().await {
             tracing::warn!(error = %Causes(&error), "old access tokens were not deleted");
         }
-        if let Err(error) = core.sweep_pushes(keep_pushes).await {
+        if let Err(error) = core.sweep_pushes(keep.pushes).await {
             tracing::warn!(error = %Causes(&error), "old requests were not deleted from the log of pushes");
+        }
+        if let Err(error) = core.sweep_receipts(keep.receipts).await {
+            tracing::warn!(error = %Causes(&error), "old receipts were not deleted");
         }
         if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;

@@ -90,7 +90,7 @@ impl AccountCommand {
             }
             Self::List(_) => {
                 let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "WAITING", "SINCE"]);
-                let backlogs = core.backlogs().await?;
+                let (backlogs, late) = (core.backlogs().await?, core.late_removals(config.receipts.late_after).await?);
                 for account in core.list_accounts().await? {
                     let taskrouter = account.taskrouter.as_ref().map_or_else(
                         // Only the account `default` has the credentials of the configuration.
@@ -108,6 +108,10 @@ impl AccountCommand {
                         || "nothing".to_owned(),
                         |backlog| format!("{} to remove, {} others", backlog.leavers, backlog.others),
                     );
+                    let waiting = match late.get(&account.id) {
+                        Some(late) => format!("{waiting}; {late} removals late"),
+                        None => waiting,
+                    };
                     let since = account.created_at.to_string();
                     table.row([account.name.as_str(), &taskrouter, &rules, &waiting, &since]);
                 }

@@ -11,6 +11,7 @@ pub mod demo;
 pub mod migrate;
 pub mod output;
 pub mod pushes;
+pub mod receipts;
 pub mod rules;
 mod secret_file;
 pub mod serve;
@@ -93,6 +94,7 @@ pub enum Command {
     Rules(rules::RulesCommand),
     #[command(subcommand)]
     Pushes(pushes::PushesCommand),
+    Receipts(receipts::ReceiptsArgs),
     CheckConfig(check_config::CheckConfigArgs),
     StandIn(stand_in::StandInArgs),
 }
@@ -178,6 +180,7 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Client(client) => client.run(&core).await,
                 Command::Rules(rules) => rules.run(&core).await,
                 Command::Pushes(pushes) => pushes.run(&core).await,
+                Command::Receipts(receipts) => receipts.run(config, &core).await,
                 Command::Migrate(migrate) => migrate.run(),
                 Command::Serve(_) | Command::Demo(_) | Command::CheckConfig(_) | Command::StandIn(_) => Ok(()),
             }

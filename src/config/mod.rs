@@ -48,6 +48,8 @@ pub struct Config {
     pub oauth: OauthConfig,
     /// The log of pushes.
     pub push_log: PushLogConfig,
+    /// Receipts of those who left.
+    pub receipts: ReceiptsConfig,
     /// Bringing workers into step.
     pub reconciler: ReconcilerConfig,
     /// When a loss of access is held.
@@ -163,6 +165,15 @@ pub struct OauthConfig {
 pub struct PushLogConfig {
     /// How long requests are kept.
     pub keep: Duration,
+}
+
+/// The table `[receipts]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ReceiptsConfig {
+    /// How long finished receipts are kept.
+    pub keep: Duration,
+    /// A removal that is not verified after this is late.
+    pub late_after: Duration,
 }
 
 /// The table `[reconciler]`.
@@ -351,6 +362,10 @@ impl Config {
             oauth: OauthConfig { access_token_lifetime: reader.seconds("oauth.access_token_lifetime_s", 60, 86_400) },
             push_log: PushLogConfig {
                 keep: Duration::from_hours(24 * reader.number::<u64>("push_log.keep_days", 1, 3_650)),
+            },
+            receipts: ReceiptsConfig {
+                keep: Duration::from_hours(24 * reader.number::<u64>("receipts.keep_days", 1, 3_650)),
+                late_after: reader.seconds("receipts.late_after_s", 1, 86_400),
             },
             reconciler: ReconcilerConfig {
                 paused: reader.flag("reconciler.paused"),

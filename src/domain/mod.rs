@@ -2,12 +2,14 @@
 //!
 //! Pure: no clock, no I/O.
 
+pub mod leaving;
 pub mod lifecycle;
 pub mod person;
 pub mod role;
 pub mod scope;
 pub mod worker;
 
+pub use leaving::{Reason, ReasonError};
 pub use lifecycle::{Actor, Change, LifecycleError, Standing, UserStatus};
 pub use person::Person;
 pub use role::{Role, RoleSet};

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::desired_store::{
     ClaimRequest, Claimed, DesiredStore, Footprint, Known, Lanes, LeaseId, Outcome, Record, Recorded, RowState,
 };
+use super::receipt::{Ending, Stages};
 use crate::base::{AccountId, WorkerId};
 use crate::domain::worker::DesiredWorker;
 
@@ -48,9 +49,25 @@ pub struct View {
     pub last_error: Option<String>,
     /// Whether the version that is desired now was brought about.
     pub in_step: bool,
+    /// The receipts of those who left, oldest first.
+    pub receipts: Vec<ReceiptView>,
+}
+
+/// The part of a receipt that the suite looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptView {
+    /// From when it was accepted until the worker got no more work.
+    pub unavailable_after: Option<Duration>,
+    /// ... until it was deleted.
+    pub removed_after: Option<Duration>,
+    /// ... until it was found to be gone.
+    pub verified_after: Option<Duration>,
+    /// How it ended.
+    pub ending: Option<Ending>,
 }
 
 mod checks;
+mod receipts;
 
 type Check = fn(Arc<dyn Bench>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -78,6 +95,12 @@ pub const ALL: &[(&str, Check)] = &[
     ("an_equal_desire_changes_nothing", |b| Box::pin(checks::equal_desires_change_nothing(b))),
     ("the_holder_of_a_worker_is_known", |b| Box::pin(checks::holders(b))),
     ("a_batch_settles_each_row_by_itself", |b| Box::pin(checks::batches(b))),
+    ("a_receipt_has_the_stages_that_attempts_saw", |b| Box::pin(receipts::stages(b))),
+    ("a_receipt_keeps_the_first_time_of_a_stage", |b| Box::pin(receipts::first_times(b))),
+    ("s49_a_receipt_is_verified_by_reading_back_alone", |b| Box::pin(receipts::s49_read_back_alone(b))),
+    ("whoever_comes_back_supersedes_the_receipt", |b| Box::pin(receipts::superseded(b))),
+    ("each_leaving_has_a_receipt_of_its_own", |b| Box::pin(receipts::each_leaving(b))),
+    ("without_a_worker_the_receipt_says_so", |b| Box::pin(receipts::no_worker(b))),
 ];
 
 const LEASE: Duration = Duration::from_secs(10);
@@ -128,11 +151,16 @@ async fn claim_one(bench: &Arc<dyn Bench>, lease: &str) -> Claimed {
 }
 
 async fn report(bench: &Arc<dyn Bench>, claimed: &Claimed, outcome: Outcome) -> Recorded {
+    report_with(bench, claimed, outcome, Stages::default()).await
+}
+
+async fn report_with(bench: &Arc<dyn Bench>, claimed: &Claimed, outcome: Outcome, stages: Stages) -> Recorded {
     let record = Record {
         worker: claimed.worker,
         lease: claimed.lease.clone(),
         desired_version: claimed.desired_version,
         outcome,
+        stages,
     };
     match bench.store().record(&[record]).await {
         Ok(answers) => {

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::receipt::Stages;
 use crate::base::{AccountId, Timestamp, WorkerId};
 use crate::domain::worker::{Applied, DesiredWorker};
 use crate::taskrouter::WorkerSid;
@@ -269,6 +270,8 @@ pub struct Record {
     pub desired_version: i64,
     /// How far it got.
     pub outcome: Outcome,
+    /// Which stages of a removal it has seen, for the receipt.
+    pub stages: Stages,
 }
 
 /// What became of a report.

@@ -17,6 +17,7 @@ use super::desired_store::{Claimed, DesiredStore, DesiredStoreError, Footprint, 
 use super::lease::LeaseClock;
 use super::observe::{Effect, Observer};
 use super::plan::{self, Action, Observed, PlanPolicy, Refusal, WorkerState};
+use super::receipt::Stages;
 use crate::base::Ambient;
 use crate::domain::worker::{Applied, DesiredWorker};
 use crate::taskrouter::{ErrorKind, TaskRouter, TaskRouterError, WorkerSid};
@@ -86,6 +87,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// TaskRouter refused the credentials: no other row of this account will fare better.
     pub unauthorized: bool,
+    /// Which stages of a removal were seen.
+    pub stages: Stages,
 }
 
 /// More rounds than any sequence of answers needs; whoever exceeds them races with somebody else.
@@ -94,8 +97,10 @@ const MAX_ROUNDS: usize = 6;
 /// Makes one attempt.
 pub async fn execute(attempt: &Attempt<'_>) -> Finished {
     let mut run = Run::new(attempt);
-    match run.converge().await {
-        Ok(()) => Finished { outcome: run.settled(), unauthorized: false },
+    let end = run.converge().await;
+    let stages = run.stages;
+    match end {
+        Ok(()) => Finished { outcome: run.settled(), unauthorized: false, stages },
         Err(stop) => run.stopped(stop),
     }
 }
@@ -148,10 +153,14 @@ struct Run<'a> {
     observed: Observed,
     /// Whether offers that blocked the removal were rejected in this attempt.
     rejected_offers: bool,
+    /// Whether TaskRouter refuses to take the worker out, so that it may still get work.
+    refused_take_out: bool,
     /// The first channel that TaskRouter refuses; the others are set all the same.
     refused_channel: Option<TaskRouterError>,
     /// Whether TaskRouter has confirmed a write in this attempt.
     got_on: AtomicBool,
+    /// Which stages of a removal were seen.
+    stages: Stages,
 }
 
 impl<'a> Run<'a> {
@@ -170,8 +179,10 @@ impl<'a> Run<'a> {
             unsure: claimed.unsure,
             observed: if untouched { Observed::Absent } else { Observed::Unknown },
             rejected_offers: false,
+            refused_take_out: false,
             refused_channel: None,
             got_on: AtomicBool::new(false),
+            stages: Stages::default(),
         }
     }
 
@@ -216,6 +227,7 @@ impl<'a> Run<'a> {
     }
 
     fn stopped(self, stop: Stop) -> Finished {
+        let stages = self.stages;
         let settings = self.at.settings;
         let attempts = self.at.claimed.attempts.saturating_add(1);
         // Whoever gets on is not stuck, and what was refused for its number is slowed down by the client for all rows
@@ -261,7 +273,7 @@ impl<'a> Run<'a> {
                 }
             },
         };
-        Finished { outcome, unauthorized }
+        Finished { outcome, unauthorized, stages }
     }
 
     /// Notes that a write of unknown outcome may have brought about all that is desired.

@@ -139,8 +139,19 @@ mod tests {
 
     use super::*;
     use crate::base::{MockClock, SeededEntropy, Timestamp};
-    use crate::reconcile::conformance::{self, Bench, View};
+    use crate::reconcile::conformance::{self, Bench, ReceiptView, View};
+    use crate::reconcile::receipt::Receipt;
     use crate::reconcile::testing::{account, desired};
+
+    fn view(receipt: &Receipt) -> ReceiptView {
+        let after = |time: Option<Timestamp>| time.map(|time| time.since(receipt.accepted_at));
+        ReceiptView {
+            unavailable_after: after(receipt.unavailable_at),
+            removed_after: after(receipt.removed_at),
+            verified_after: after(receipt.verified_at),
+            ending: receipt.ending,
+        }
+    }
 
     struct MemoryBench {
         store: Arc<MemoryStore>,
@@ -176,6 +187,7 @@ mod tests {
                 attempts: row.attempts,
                 last_error: row.last_error,
                 in_step: row.applied_version == Some(row.desired_version),
+                receipts: row.receipts.iter().map(view).collect(),
             }
         }
 

@@ -11,6 +11,8 @@
 //! | a row is claimed | the lease. A row whose former lease has no end becomes *unsure* |
 //! | a worker is created or adopted, and more calls follow | its SID, as progress, while the next call is already under way |
 //! | an attempt ends | everything: SID, footprint, state, when to try again, and whether a write of unknown outcome is behind it. It ends the lease |
+//! | it is said that there is to be no worker | a [`Receipt`](receipt::Receipt) of that version, by whoever says it, in its transaction |
+//! | an attempt at that version ends | the stages of the receipt that it has seen, together with its end |
 //! | a doubtful row has settled | that it is to be looked at once more, because the lost write may still arrive |
 //!
 //! So a process may die at any moment: what it did and did not record is read back from TaskRouter before anything is
@@ -27,6 +29,7 @@ pub mod lease;
 pub mod memory_store;
 pub mod observe;
 pub mod plan;
+pub mod receipt;
 pub mod row;
 pub mod sql_store;
 

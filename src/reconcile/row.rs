@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::desired_store::{Claimed, Known, LeaseId, Outcome, Record, Recorded, Refused, RowState};
+use super::receipt::Receipt;
 use crate::base::{AccountId, Timestamp, WorkerId};
 use crate::domain::worker::DesiredWorker;
 
@@ -49,6 +50,8 @@ pub struct Row {
     pub in_step_at: Option<Timestamp>,
     /// When the worker was last found to be gone.
     pub removed_at: Option<Timestamp>,
+    /// The receipts of those who left, oldest first.
+    pub receipts: Vec<Receipt>,
 }
 
 impl Row {
@@ -74,6 +77,7 @@ impl Row {
             last_error: None,
             in_step_at: None,
             removed_at: None,
+            receipts: Vec::new(),
         }
     }
 
@@ -98,6 +102,11 @@ impl Row {
         self.attempts = 0;
         self.due_at = Some(now);
         self.last_error = None;
+        match (&self.desired, self.receipts.last_mut()) {
+            (None, _) => self.receipts.push(Receipt::new(self.desired_version, now)),
+            (Some(_), Some(latest)) => latest.supersede(),
+            (Some(_), None) => {}
+        }
         true
     }
 
@@ -185,6 +194,9 @@ impl Row {
         self.attempts = end.attempts;
         self.due_at = end.due_in.map(|wait| now.after(wait));
         self.last_error = end.error;
+        if let Some(receipt) = self.receipts.last_mut().filter(|receipt| receipt.version == record.desired_version) {
+            receipt.note(&record.outcome, &record.stages, now);
+        }
         if state.is_settled() {
             self.applied_version = Some(record.desired_version);
             match state {

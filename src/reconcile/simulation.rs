@@ -18,6 +18,7 @@ use super::driver::{DriverHandle, DriverPorts, DriverSettings, Wake, start};
 use super::memory_store::MemoryStore;
 use super::observe::Stats;
 use super::plan::{LOST_CHANNEL, granted};
+use super::receipt::Ending;
 use super::row::Row;
 use super::testing::{SameRouter, account, ambient, desired, map};
 use crate::base::{AccountId, Ambient, WorkerId, fold};
@@ -412,6 +413,7 @@ impl World {
     }
 
     fn check(&self) {
+        self.store.rows().iter().for_each(check_receipts);
         let mut expected: BTreeSet<String> = self.people.keys().cloned().collect();
         for (name, before) in &self.foreign {
             if self.adopted.contains(name) {
@@ -458,6 +460,23 @@ impl World {
                 ),
             }
         }
+    }
+}
+
+/// Every leaving but the present one was ended by coming back, or is verified; none is left open.
+fn check_receipts(row: &Row) {
+    let name = &row.name;
+    for receipt in &row.receipts {
+        let times = [Some(receipt.accepted_at), receipt.unavailable_at, receipt.removed_at, receipt.verified_at];
+        let known: Vec<_> = times.into_iter().flatten().collect();
+        assert!(known.is_sorted(), "{name}: {receipt:?}");
+        assert!(receipt.ending.is_some(), "{name} is still open: {receipt:?}");
+        assert_eq!(receipt.ending == Some(Ending::Verified), receipt.verified_at.is_some(), "{name}: {receipt:?}");
+    }
+    if row.desired.is_none() && row.desired_version > 0 {
+        let last = row.receipts.last().unwrap();
+        assert_eq!(last.version, row.desired_version, "{name}: {last:?}");
+        assert_ne!(last.ending, Some(Ending::Superseded), "{name}: {last:?}");
     }
 }
 

@@ -9,8 +9,10 @@ use super::desired_store::{
     ClaimRequest, Claimed, DesiredStore, DesiredStoreError, Footprint, Known, Lanes, LeaseId, Outcome, Record,
     Recorded, RowState,
 };
+use super::receipt::Ending;
 use super::row::Settlement;
 use crate::base::{AccountId, WorkerId};
+use crate::store::receipts::{self, Ended, Seen};
 use crate::store::workers::{self, Claim, Reached, Report, Settled, WorkerRow};
 use crate::store::{Store, StoreError};
 use crate::taskrouter::WorkerSid;
@@ -140,7 +142,22 @@ async fn record_one(tx: &crate::store::Tx, record: &Record) -> Result<Option<i64
         ends: !matches!(record.outcome, Outcome::Progress { .. }),
         settled,
     };
-    workers::record(tx, &report).await
+    let version = workers::record(tx, &report).await?;
+    if version == Some(record.desired_version) && end.state.is_some() {
+        receipts::note(tx, record.worker, record.desired_version, &seen(record)).await?;
+    }
+    Ok(version)
+}
+
+fn seen(record: &Record) -> Seen {
+    let [unavailable, removed, verified] = record.stages.ages();
+    let ending = match Ending::of(&record.outcome, &record.stages) {
+        Some(Ending::Verified) => Some(Ended::Verified),
+        Some(Ending::NoWorker) => Some(Ended::NoWorker),
+        // Coming back is for whoever brings the person back to say.
+        Some(Ending::Superseded) | None => None,
+    };
+    Seen { unavailable, removed, verified, ending }
 }
 
 fn as_claim(request: &ClaimRequest) -> Claim<'_> {

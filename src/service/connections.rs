@@ -106,7 +106,7 @@ impl Core {
                     let mut change = tx.change();
                     change.set_connection(&after, at)?;
                     if before.may_grant != after.may_grant {
-                        change.insert_recompute(recompute, account, None, event_id, at)?;
+                        change.insert_recompute(recompute, account, None, event_id)?;
                     }
                     change.audit(&event("connection.set", event_id, at, &after, Some(&before)))?;
                     tx.apply(change).await?;

@@ -17,6 +17,7 @@ mod error;
 pub mod groups;
 mod members;
 pub mod pushes;
+pub mod receipts;
 pub mod recompute;
 mod render;
 pub mod rules;

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::{AccountId, Causes, EventId, UserId};
+use crate::base::{AccountId, Causes, EventId, Timestamp, UserId};
+use crate::domain::Reason;
+use crate::store::receipts::Leaving;
 use crate::store::recomputes::{self, Recompute};
 use crate::store::users::{self, User};
 use crate::store::workers::Wanted;
@@ -34,16 +36,24 @@ pub(super) async fn settle_or_defer(
     users.sort();
     users.dedup();
     if users.len() <= AT_ONCE {
-        settle(tx, parts, account, &users, event, Only::Everybody, change).await?;
+        settle(tx, parts, account, &users, &Cause { event, accepted: None }, Only::Everybody, change).await?;
         return Ok(Deferred(false));
     }
-    change.insert_recompute(parts.ambient.id(), account, Some(&users), event, parts.ambient.now())?;
+    change.insert_recompute(parts.ambient.id(), account, Some(&users), event)?;
     Ok(Deferred(true))
 }
 
 /// Whether people are left for the recomputation in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Deferred(pub(super) bool);
+
+/// What led to a computation.
+#[derive(Clone, Copy, Debug)]
+struct Cause {
+    event: EventId,
+    /// When it was accepted; none: just now.
+    accepted: Option<Timestamp>,
+}
 
 /// Whose outcome is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +70,7 @@ async fn settle(
     parts: &Parts,
     account: AccountId,
     ids: &[UserId],
-    event: EventId,
+    cause: &Cause,
     only: Only,
     change: &mut Change,
 ) -> Result<u64, ServiceError> {
@@ -91,7 +101,7 @@ async fn settle(
         if only == Only::Losers && (had.is_none() || digest.is_some()) {
             continue;
         }
-        if write(change, parts, user, &entitled, digest != *had, event)? {
+        if write(change, parts, user, &entitled, digest != *had, cause)? {
             changed += 1;
         }
     }
@@ -104,20 +114,28 @@ fn write(
     user: &User,
     entitled: &Entitled,
     worker_differs: bool,
-    event: EventId,
+    cause: &Cause,
 ) -> Result<bool, ServiceError> {
+    let Cause { event, accepted } = *cause;
     let access_differs = entitled.access != user.access || entitled.role != user.role;
     if access_differs {
         change.set_access(user.account, user.id, entitled.role, entitled.access.as_deref());
     }
-    if worker_differs {
-        match &entitled.desired {
-            Some(desired) => {
-                let id = parts.ambient.id();
-                change.want_worker(&Wanted { id, account: user.account, user: user.id, desired, event })?;
-            }
-            None => change.unwant_worker(user.account, user.id, event),
+    let had_access = user.role.is_some() && entitled.role.is_none();
+    match &entitled.desired {
+        Some(desired) if worker_differs => {
+            let id = parts.ambient.id();
+            change.want_worker(&Wanted { id, account: user.account, user: user.id, desired, event })?;
         }
+        None if worker_differs || had_access => change.leave(&Leaving {
+            account: user.account,
+            user: user.id,
+            reason: Reason::of(user.status),
+            event,
+            accepted,
+            had_access,
+        }),
+        _ => {}
     }
     Ok(access_differs || worker_differs)
 }
@@ -175,7 +193,8 @@ async fn chunk(tx: &Tx, parts: &Parts, mut work: Recompute) -> Result<Progress, 
     let ids = next(tx, &work).await?;
     let only = if work.pass == 0 { Only::Losers } else { Only::Everybody };
     let mut change = tx.change();
-    let changed = settle(tx, parts, work.account, &ids, work.event, only, &mut change).await?;
+    let cause = Cause { event: work.event, accepted: Some(work.created_at) };
+    let changed = settle(tx, parts, work.account, &ids, &cause, only, &mut change).await?;
     tx.apply(change).await?;
     // The first pass looks at everybody whom the second will look at again.
     let looked_at = if work.pass == 0 { 0 } else { u64::try_from(ids.len()).unwrap_or(u64::MAX) };

@@ -66,7 +66,7 @@ impl Core {
                     tx.apply(change).await?;
                     let mut change = tx.change();
                     change.replace_rules(account_id, version + 1, &after, event.id, event.at)?;
-                    change.insert_recompute(recompute, account_id, None, event.id, event.at)?;
+                    change.insert_recompute(recompute, account_id, None, event.id)?;
                     change.audit(&event)?;
                     tx.apply(change).await?;
                     Ok::<_, ServiceError>(version + 1)

@@ -3,17 +3,18 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::{EventId, Timestamp, UserId, fold};
-use crate::domain::UserStatus;
+use crate::domain::{Reason, UserStatus};
 use crate::scim::patch::{self, Operation};
 use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions};
+use crate::store::Tx;
 use crate::store::audit::AuditEvent;
+use crate::store::receipts::Leaving;
 use crate::store::users::{self, User, UserState};
 use crate::store::workers::{self, Wanted};
-use crate::store::{Change, Tx};
 
 use super::cache::Caller;
 use super::core::Core;
-use super::entitle::{Entitled, Entitling};
+use super::entitle::Entitling;
 use super::error::ServiceError;
 use super::render::{Rendered, render_user};
 
@@ -170,7 +171,14 @@ impl Core {
                     let event = core.ambient.id();
                     let mut change = tx.change();
                     change.delete_user(&user, at);
-                    change.unwant_worker(caller.account, user_id, event);
+                    change.leave(&Leaving {
+                        account: caller.account,
+                        user: user_id,
+                        reason: Reason::Deleted,
+                        event,
+                        accepted: None,
+                        had_access: user.status.may_have_access(),
+                    });
                     for group in &groups {
                         change.touch_group(caller.connection, *group, at);
                     }
@@ -242,6 +250,8 @@ impl UserChange<'_> {
         after: Map<String, Value>,
     ) -> Result<(User, bool), ServiceError> {
         let status = UserStatus::provisioned(is_active(&after));
+        let ends = user.status.may_have_access() && !status.may_have_access();
+        let had_access = user.role.is_some() || ends;
         let person = Entitling {
             account: user.account,
             connection: user.connection,
@@ -276,7 +286,23 @@ impl UserChange<'_> {
         change.audit(&by(self.caller, event, self.at, self.action, user.id, Some(old), Some(new)))?;
         let moves = renamed && entitled.desired.is_some();
         if !moves {
-            self.core.want(&mut change, self.caller, user.id, &entitled, event)?;
+            match &entitled.desired {
+                Some(desired) => change.want_worker(&Wanted {
+                    id: self.core.ambient.id(),
+                    account: self.caller.account,
+                    user: user.id,
+                    desired,
+                    event,
+                })?,
+                None => change.leave(&Leaving {
+                    account: self.caller.account,
+                    user: user.id,
+                    reason: Reason::of(status),
+                    event,
+                    accepted: None,
+                    had_access: had_access && entitled.role.is_none(),
+                }),
+            }
         }
         // Only the userName can be taken, and it stands in the first part.
         self.tx.apply_unless_taken(change).await?;
@@ -290,26 +316,6 @@ impl UserChange<'_> {
         user.version += 1;
         user.updated_at = self.at;
         Ok((user, true))
-    }
-}
-
-impl super::core::Parts {
-    /// Says which worker follows.
-    pub(super) fn want(
-        &self,
-        change: &mut Change,
-        caller: &Caller,
-        user: UserId,
-        entitled: &Entitled,
-        event: EventId,
-    ) -> Result<(), ServiceError> {
-        match &entitled.desired {
-            Some(desired) => {
-                change.want_worker(&Wanted { id: self.ambient.id(), account: caller.account, user, desired, event })?;
-            }
-            None => change.unwant_worker(caller.account, user, event),
-        }
-        Ok(())
     }
 }
 

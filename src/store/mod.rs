@@ -21,6 +21,7 @@ pub mod order;
 mod packed;
 mod patience;
 pub mod pushes;
+pub mod receipts;
 pub mod recomputes;
 mod row;
 pub mod rules;

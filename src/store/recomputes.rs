@@ -25,6 +25,8 @@ pub struct Recompute {
     pub done: i64,
     /// The event that made it necessary.
     pub event: EventId,
+    /// When it became necessary, by the clock of the database.
+    pub created_at: Timestamp,
 }
 
 impl Change {
@@ -35,15 +37,14 @@ impl Change {
         account: AccountId,
         users: Option<&[UserId]>,
         event: EventId,
-        at: Timestamp,
     ) -> Result<(), StoreError> {
+        let now = self.database_now();
         self.push(
-            Sql::new("INSERT INTO recompute (id, account_id, users, pass, after_user, done, event_id, created_at) VALUES (?, ?, ?, 0, '', 0, ?, ?)")
+            Sql::new(format!("INSERT INTO recompute (id, account_id, users, pass, after_user, done, event_id, created_at) VALUES (?, ?, ?, 0, '', 0, ?, {now})"))
                 .bind(id.to_string())
                 .bind(account.to_string())
                 .bind(users.map(|users| to_json("recompute", users)).transpose()?)
-                .bind(event.to_string())
-                .bind(at.millis()),
+                .bind(event.to_string()),
         );
         Ok(())
     }
@@ -60,7 +61,7 @@ pub async fn claim(tx: &Tx, account: Option<AccountId>) -> Result<Option<Recompu
     let mut sql = Sql::new(format!(
         "UPDATE recompute SET lease_until = {now} + {LEASE} WHERE id = \
          (SELECT id FROM recompute WHERE {whose}(lease_until IS NULL OR lease_until < {now}) ORDER BY id LIMIT 1{skip}) \
-         RETURNING id, account_id, users, pass, after_user, done, event_id"
+         RETURNING id, account_id, users, pass, after_user, done, event_id, created_at"
     ));
     if let Some(account) = account {
         sql = sql.bind(account.to_string());
@@ -116,5 +117,6 @@ fn read(row: &sea_orm::QueryResult) -> Result<Recompute, StoreError> {
         after_user: row.text("after_user")?,
         done: row.int("done")?,
         event: row.parsed("recompute", "event_id")?,
+        created_at: Timestamp::from_millis(row.int("created_at")?),
     })
 }

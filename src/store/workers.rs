@@ -60,10 +60,12 @@ impl Change {
             .bind(wanted.event.to_string())
             .bind("\n"),
         );
+        self.supersede_receipt(wanted.account, &fold(name));
         Ok(())
     }
 
-    /// Says that a user should have no worker. A row that says so already is left alone.
+    /// Says that a user should have no worker, as it is when the worker goes and the person stays; [`Change::leave`] is for
+    /// people who leave. A row that says so already is left alone.
     pub fn unwant_worker(&mut self, account: AccountId, user: UserId, event: EventId) {
         let now = self.database_now();
         self.push(
@@ -79,7 +81,7 @@ impl Change {
         );
     }
 
-    fn database_now(&self) -> &'static str {
+    pub(super) fn database_now(&self) -> &'static str {
         super::session::database_now(self.is_postgres())
     }
 }
@@ -402,7 +404,7 @@ pub async fn backlogs(session: &Session) -> Result<HashMap<AccountId, Backlog>, 
     Ok(backlogs)
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }
 

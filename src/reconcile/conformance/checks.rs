@@ -11,6 +11,7 @@ use crate::base::WorkerId;
 use crate::reconcile::desired_store::{
     ClaimRequest, Claimed, Known, Lanes, LeaseId, Outcome, Record, Recorded, Refused, RowState,
 };
+use crate::reconcile::receipt::Stages;
 
 pub(super) async fn claims_are_exclusive(bench: Arc<dyn Bench>) {
     let [account, other] = bench.accounts();
@@ -373,6 +374,7 @@ pub(super) async fn batches(bench: Arc<dyn Bench>) {
         lease: lease.clone(),
         desired_version: claimed.desired_version,
         outcome,
+        stages: Stages::default(),
     };
     let done = || in_step(known(Some("WK1"), None));
     let records = [

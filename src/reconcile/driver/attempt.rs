@@ -10,16 +10,18 @@ use super::recorder::Report;
 use super::{Attempt, DriverPorts, DriverSettings};
 use crate::reconcile::desired_store::{Claimed, Known, Outcome, Record, Refused};
 use crate::reconcile::execute::{self, Finished, WorkspaceFacts};
+use crate::reconcile::receipt::Stages;
 use crate::reconcile::row::Settlement;
 
 /// Makes the report about a claimed row.
-pub(super) fn report(claimed: &Claimed, outcome: Outcome) -> Report {
+pub(super) fn report(claimed: &Claimed, outcome: Outcome, stages: Stages) -> Report {
     Report {
         record: Record {
             worker: claimed.worker,
             lease: claimed.lease.clone(),
             desired_version: claimed.desired_version,
             outcome,
+            stages,
         },
         account: claimed.account,
         name: claimed.name.clone(),
@@ -39,7 +41,7 @@ pub(super) async fn make(
     let finished = tokio::select! {
         biased;
         // Somebody else holds the row now, and reads back whatever we were about to do.
-        () = ticket.lost.cancelled() => Finished { outcome: Outcome::Released, unauthorized: false },
+        () = ticket.lost.cancelled() => Finished { outcome: Outcome::Released, unauthorized: false, stages: Stages::default() },
         finished = run(&ports, &settings, &facts, &reports, &ticket) => finished,
     };
     log(&ticket.claimed, &finished, began);
@@ -64,11 +66,11 @@ async fn run(
             after: settings.execute.backoff.wait(&ports.ambient, attempts, None),
             error: "the account has no TaskRouter".to_owned(),
         };
-        return Finished { outcome, unauthorized: false };
+        return Finished { outcome, unauthorized: false, stages: Stages::default() };
     };
     let progress = |known: Known| {
         // The recorder ends only after all attempts; should it be gone, the row comes back as unsure.
-        if reports.send(report(claimed, Outcome::Progress { known })).is_err() {
+        if reports.send(report(claimed, Outcome::Progress { known }, Stages::default())).is_err() {
             tracing::error!(worker = %claimed.worker, "progress cannot be stored any longer");
         }
     };

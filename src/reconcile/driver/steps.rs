@@ -16,6 +16,7 @@ use crate::base::AccountId;
 use crate::reconcile::desired_store::{ClaimRequest, Claimed, Lanes, LeaseId, Outcome, Recorded};
 use crate::reconcile::execute::Finished;
 use crate::reconcile::lease::LeaseClock;
+use crate::reconcile::receipt::Stages;
 
 /// Due times closer together than this are looked at together.
 const HINT_GRAIN: Duration = Duration::from_millis(20);
@@ -123,7 +124,7 @@ impl Driver {
             tracing::error!(%account, ?pause, "TaskRouter refuses the credentials of this account");
             self.closed.insert(account, Instant::now() + pause);
         }
-        self.report(claimed, finished.outcome);
+        self.report(claimed, finished.outcome, finished.stages);
     }
 
     /// An attempt that panicked may have written anything: like a crash, only that it is known at once.
@@ -142,7 +143,7 @@ impl Driver {
             after: self.settings.execute.backoff.wait(&self.ports.ambient, attempts, None),
             error: "internal error, see the log".to_owned(),
         };
-        self.report(&claimed, outcome);
+        self.report(&claimed, outcome, Stages::default());
     }
 
     pub(super) fn acknowledged(&mut self, ack: &Acknowledged) {
@@ -173,11 +174,11 @@ impl Driver {
     }
 
     fn give_back(&mut self, claimed: &Claimed) {
-        self.report(claimed, Outcome::Released);
+        self.report(claimed, Outcome::Released, Stages::default());
     }
 
-    fn report(&mut self, claimed: &Claimed, outcome: Outcome) {
-        if self.reports.send(attempt::report(claimed, outcome)).is_err() {
+    fn report(&mut self, claimed: &Claimed, outcome: Outcome, stages: Stages) {
+        if self.reports.send(attempt::report(claimed, outcome, stages)).is_err() {
             tracing::error!(worker = %claimed.worker, "a report cannot be stored any longer");
         }
     }

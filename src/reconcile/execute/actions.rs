@@ -38,7 +38,13 @@ impl<'a> Run<'a> {
             }
             Action::SetChannel { name, channel } => self.set_channel(&action, name, *channel).await,
             Action::TakeOut { attributes } => self.take_out(&action, attributes.clone()).await,
-            Action::Remove => self.remove(&action).await,
+            Action::Remove => {
+                // Nothing is left to take out, or it was just done; or TaskRouter refuses to, again and again.
+                if !self.refused_take_out {
+                    self.stages.unavailable();
+                }
+                self.remove(&action).await
+            }
             Action::VerifyRemoved => self.verify_removed().await,
         }
     }
@@ -197,7 +203,10 @@ impl<'a> Run<'a> {
     async fn take_out(&mut self, action: &Action, attributes: Option<Map<String, Value>>) -> Result<Next, Stop> {
         let (sid, _) = self.ours()?;
         let offline = match self.at.workspace.offline_activity(self.at.router).await {
-            Err(error) if error.kind == ErrorKind::Permanent && self.is_stubborn() => return Ok(Next::Go),
+            Err(error) if error.kind == ErrorKind::Permanent && self.is_stubborn() => {
+                self.refused_take_out = true;
+                return Ok(Next::Go);
+            }
             offline => offline?,
         };
         let update = WorkerUpdate {
@@ -214,10 +223,15 @@ impl<'a> Run<'a> {
             // Perhaps the activity is gone: learn it anew, and do not leave a leaver waiting for a slow retry.
             self.at.workspace.forget_offline_activity().await;
             // Whoever cannot be taken out of the queues can still be removed.
-            return if self.is_stubborn() { Ok(Next::Go) } else { Err(Stop::Later(error.to_string())) };
+            if !self.is_stubborn() {
+                return Err(Stop::Later(error.to_string()));
+            }
+            self.refused_take_out = true;
+            return Ok(Next::Go);
         }
         let Some(worker) = self.unless_changed(answer)? else { return Ok(Next::Replan) };
         self.effect(action);
+        self.stages.unavailable();
         let kept = match (&attributes, &self.observed) {
             (None, Observed::Ours(state)) => state.attributes.clone(),
             _ => attributes.unwrap_or_default(),
@@ -236,6 +250,7 @@ impl<'a> Run<'a> {
         match self.at.router.delete_worker(&sid, etag.as_ref()).await {
             Ok(()) => {
                 self.effect(action);
+                self.stages.removed();
                 Ok(Next::Go)
             }
             // Gone already: the reading that follows says so once more.
@@ -262,6 +277,7 @@ impl<'a> Run<'a> {
         let (sid, _) = self.ours()?;
         match self.at.router.fetch_worker(&sid).await {
             Ok(None) => {
+                self.stages.verified();
                 self.forget();
                 self.observed = Observed::Absent;
                 Ok(Next::Replan)

@@ -19,6 +19,7 @@ impl Run<'_> {
             }
             self.forget();
             if self.desired.is_none() {
+                self.stages.verified();
                 self.observed = Observed::Absent;
                 return Ok(());
             }

@@ -60,11 +60,16 @@ impl House {
     }
 
     async fn record(&self, claimed: &Claimed, outcome: Outcome) -> Recorded {
+        self.record_with(claimed, outcome, Stages::default()).await
+    }
+
+    async fn record_with(&self, claimed: &Claimed, outcome: Outcome, stages: Stages) -> Recorded {
         let record = Record {
             worker: claimed.worker,
             lease: claimed.lease.clone(),
             desired_version: claimed.desired_version,
             outcome,
+            stages,
         };
         self.store.record(&[record]).await.unwrap()[0]
     }
@@ -95,7 +100,7 @@ impl House {
         for known in progress {
             self.record(&claimed, Outcome::Progress { known }).await;
         }
-        assert_eq!(self.record(&claimed, finished.outcome).await, Recorded::Stored);
+        assert_eq!(self.record_with(&claimed, finished.outcome, finished.stages).await, Recorded::Stored);
         self.store.row(claimed.worker).unwrap()
     }
 

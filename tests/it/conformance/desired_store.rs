@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rollcall::app;
-use rollcall::base::{AccountId, Ambient, EventId, UserId, WorkerId, fold};
+use rollcall::base::{AccountId, Ambient, EventId, Timestamp, UserId, WorkerId, fold};
 use rollcall::config::{Config, Sources};
-use rollcall::domain::DesiredWorker;
-use rollcall::reconcile::conformance::{self, Bench, View};
+use rollcall::domain::{DesiredWorker, Reason};
+use rollcall::reconcile::conformance::{self, Bench, ReceiptView, View};
 use rollcall::reconcile::desired_store::{DesiredStore, Known, RowState};
+use rollcall::reconcile::receipt::Ending;
 use rollcall::reconcile::sql_store::SqlStore;
 use rollcall::service::{Core, Wake};
 use rollcall::store::StoreError;
+use rollcall::store::receipts::{self, Leaving, Receipt, Selection};
 use rollcall::store::workers::{self, Wanted};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -44,6 +46,24 @@ impl SqlBench {
         Self { core, accounts, sql: database.connect().await }
     }
 
+    /// Receipts are those of users.
+    async fn enlist(&self, account: AccountId, name: &str) {
+        let user = person(account, name);
+        let sql = format!(
+            "INSERT INTO \"user\" (id, account_id, status, user_name, user_name_fold, search_text, document, version, created_at, \
+             updated_at) VALUES ('{user}', '{account}', 'active', '{name}', '{}', '', '{{}}', 1, 0, 0) ON CONFLICT DO NOTHING",
+            fold(name)
+        );
+        self.sql.run(&sql).await.unwrap();
+    }
+
+    async fn receipts(&self, account: AccountId, worker: WorkerId) -> Vec<ReceiptView> {
+        let all = receipts::list(self.core.store().read(), account, &Selection::default(), 100).await.unwrap();
+        let mut views: Vec<ReceiptView> = all.iter().filter(|it| it.worker == Some(worker)).map(receipt_view).collect();
+        views.reverse();
+        views
+    }
+
     async fn row(&self, account: AccountId, user: UserId) -> workers::WorkerRow {
         workers::of_user(self.core.store().read(), account, user).await.unwrap().expect("the row of a user's worker")
     }
@@ -66,6 +86,7 @@ impl Bench for SqlBench {
     }
 
     async fn want(&self, account: AccountId, name: &str, desired: Option<DesiredWorker>) -> WorkerId {
+        self.enlist(account, name).await;
         let (user, id, event) = (person(account, name), self.core.ambient().id(), self.core.ambient().id::<EventId>());
         self.core
             .store()
@@ -75,7 +96,14 @@ impl Bench for SqlBench {
                     let mut change = tx.change();
                     match &desired {
                         Some(desired) => change.want_worker(&Wanted { id, account, user, desired, event })?,
-                        None => change.unwant_worker(account, user, event),
+                        None => change.leave(&Leaving {
+                            account,
+                            user,
+                            reason: Reason::Deactivated,
+                            event,
+                            accepted: None,
+                            had_access: false,
+                        }),
                     }
                     tx.apply(change).await?;
                     Ok::<_, StoreError>(())
@@ -90,7 +118,7 @@ impl Bench for SqlBench {
         for account in self.accounts {
             let rows = workers::page(self.core.store().read(), account, "", 1_000).await.unwrap();
             if let Some(row) = rows.into_iter().find(|row| row.id == worker) {
-                return view(row);
+                return View { receipts: self.receipts(account, worker).await, ..view(row) };
             }
         }
         panic!("there is no row {worker}");
@@ -100,6 +128,19 @@ impl Bench for SqlBench {
         let ms = by.as_millis();
         let sql = format!("UPDATE worker SET due_at = due_at - {ms}, lease_until = lease_until - {ms}");
         self.sql.run(&sql).await.unwrap();
+        let times = ["accepted_at", "unavailable_at", "removed_at", "verified_at"];
+        let back: Vec<String> = times.iter().map(|time| format!("{time} = {time} - {ms}")).collect();
+        self.sql.run(&format!("UPDATE receipt SET {}", back.join(", "))).await.unwrap();
+    }
+}
+
+fn receipt_view(receipt: &Receipt) -> ReceiptView {
+    let after = |time: Option<Timestamp>| time.map(|time| time.since(receipt.accepted_at));
+    ReceiptView {
+        unavailable_after: after(receipt.unavailable_at),
+        removed_after: after(receipt.removed_at),
+        verified_after: after(receipt.verified_at),
+        ending: receipt.ending.as_deref().map(|ending| Ending::parse(ending).unwrap()),
     }
 }
 
@@ -112,6 +153,7 @@ fn view(row: workers::WorkerRow) -> View {
         attempts: u32::try_from(row.attempts).unwrap(),
         last_error: row.last_error,
         in_step: row.applied_version == Some(row.desired_version),
+        receipts: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod joiners;
 mod leavers;
 mod many;
 mod movers;
+mod receipts;
 mod rehires;
 mod removal;
 mod rules;
