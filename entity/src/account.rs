@@ -16,6 +16,14 @@ pub struct Model {
     /// The TaskRouter API secret, sealed.
     #[sea_orm(column_type = "Text")]
     pub sealed_secret: Option<String>,
+    /// Work that leavers have in hand: `cut` or `drain`.
+    #[sea_orm(column_type = "Text")]
+    pub live_calls: String,
+    /// For how many milliseconds it is waited for.
+    pub drain_ms: i64,
+    /// The workers of those who are deactivated: `remove` or `keep-offline`.
+    #[sea_orm(column_type = "Text")]
+    pub deactivated: String,
     /// The version of its rules in force, 0 before the first import.
     pub rules_version: i64,
     pub created_at: i64,

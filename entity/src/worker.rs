@@ -24,6 +24,8 @@ pub struct Model {
     /// A hash of `desired`, by which unchanged ones are left alone.
     #[sea_orm(column_type = "Text")]
     pub digest: Option<String>,
+    /// 1 if a worker that is not desired stays, offline.
+    pub keep: i64,
     pub desired_version: i64,
     pub desired_at: i64,
     /// The audit event that led to the present desire.

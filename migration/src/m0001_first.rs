@@ -50,6 +50,9 @@ CREATE TABLE account (
     name $text NOT NULL UNIQUE,
     taskrouter $text,
     sealed_secret $text,
+    live_calls $text NOT NULL,
+    drain_ms bigint NOT NULL,
+    deactivated $text NOT NULL,
     rules_version bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
@@ -272,6 +275,7 @@ CREATE TABLE worker (
     sid $text,
     desired $text,
     digest $text,
+    keep bigint NOT NULL,
     desired_version bigint NOT NULL,
     desired_at bigint NOT NULL,
     event_id $text NOT NULL,

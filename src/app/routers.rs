@@ -11,6 +11,7 @@ use url::Url;
 use super::AppError;
 use crate::base::{AccountId, Ambient};
 use crate::config::TaskRouterConfig;
+use crate::domain::LeaverPolicy;
 use crate::net::HttpClient;
 use crate::reconcile::Routers;
 use crate::service::Core;
@@ -22,6 +23,14 @@ use crate::taskrouter::twilio::{TwilioConfig, TwilioTaskRouter};
 /// How often accounts that commands made are looked for.
 const REFRESH: Duration = Duration::from_millis(500);
 
+/// What was read at an epoch.
+#[derive(Clone, Default)]
+struct Known {
+    epoch: i64,
+    clients: HashMap<AccountId, Arc<TwilioTaskRouter>>,
+    leavers: HashMap<AccountId, LeaverPolicy>,
+}
+
 /// The clients of all accounts. An account with settings of its own has its own client; the account `default` otherwise has
 /// that of the configuration. While the stand-in runs, it serves every account without settings.
 pub struct AccountRouters {
@@ -31,7 +40,7 @@ pub struct AccountRouters {
     own: Option<Arc<TwilioTaskRouter>>,
     settings: TaskRouterConfig,
     shared: bool,
-    known: RwLock<(i64, HashMap<AccountId, Arc<TwilioTaskRouter>>)>,
+    known: RwLock<Known>,
 }
 
 impl AccountRouters {
@@ -44,15 +53,7 @@ impl AccountRouters {
         shared: bool,
     ) -> Result<Self, AppError> {
         let own = own.map(|own| TwilioTaskRouter::new(own, http.clone(), ambient.clone())).transpose()?.map(Arc::new);
-        Ok(Self {
-            core,
-            http,
-            ambient,
-            own,
-            settings: settings.clone(),
-            shared,
-            known: RwLock::new((0, HashMap::new())),
-        })
+        Ok(Self { core, http, ambient, own, settings: settings.clone(), shared, known: RwLock::default() })
     }
 
     /// The client that the configuration or the stand-in gives.
@@ -61,19 +62,21 @@ impl AccountRouters {
         self.own.as_ref()
     }
 
-    /// Looks for accounts that were made since.
+    /// Looks for accounts that were made or changed since.
     pub(super) async fn refresh(&self) -> Result<(), AppError> {
         let epoch = self.core.store().epoch().await?;
-        if self.known.read().unwrap_or_else(PoisonError::into_inner).0 == epoch {
+        let mut known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.epoch == epoch {
             return Ok(());
         }
-        let mut known = self.known.read().unwrap_or_else(PoisonError::into_inner).1.clone();
+        known.epoch = epoch;
         for account in self.core.list_accounts().await? {
-            if known.contains_key(&account.id) {
+            known.leavers.insert(account.id, account.leavers);
+            if known.clients.contains_key(&account.id) {
                 continue;
             }
             match self.client(&account) {
-                Ok(Some(client)) => drop(known.insert(account.id, client)),
+                Ok(Some(client)) => drop(known.clients.insert(account.id, client)),
                 Ok(None) => {}
                 // One account that cannot be reached must not keep the others from their work.
                 Err(error) => {
@@ -81,7 +84,7 @@ impl AccountRouters {
                 }
             }
         }
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = (epoch, known);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
     }
 
@@ -113,7 +116,12 @@ impl AccountRouters {
 impl Routers for AccountRouters {
     fn for_account(&self, account: AccountId) -> Option<Arc<dyn TaskRouter>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.1.get(&account).map(|client| Arc::clone(client) as Arc<dyn TaskRouter>)
+        known.clients.get(&account).map(|client| Arc::clone(client) as Arc<dyn TaskRouter>)
+    }
+
+    fn leavers(&self, account: AccountId) -> LeaverPolicy {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.leavers.get(&account).copied().unwrap_or_default()
     }
 }
 

@@ -1,6 +1,8 @@
 //! `rollcall account`
 
-use clap::{Args, Subcommand};
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Subcommand};
 use secrecy::ExposeSecret as _;
 use url::Url;
 
@@ -8,14 +10,16 @@ use super::output::{self, Table};
 use super::{Outcome, SecretFile};
 use crate::base::Slug;
 use crate::config::Config;
+use crate::domain::{Deactivated, LeaverPolicy, LiveCalls};
 use crate::service::Core;
-use crate::service::accounts::{DEFAULT, workspace_taken};
+use crate::service::accounts::{DEFAULT, LeaverChange, workspace_taken};
 use crate::store::accounts::TaskRouterSettings;
 
 /// Contact centres: one TaskRouter workspace each, and everything that belongs to it.
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
     Add(Box<AddArgs>),
+    Set(SetArgs),
     List(ListArgs),
 }
 
@@ -25,13 +29,16 @@ pub enum AccountCommand {
 /// without credentials has a TaskRouter only while the built-in stand-in runs, that is while `default` has no credentials
 /// either.
 #[derive(Debug, Args)]
-#[command(after_help = ADD_EXAMPLES)]
+#[command(group = ArgGroup::new("change").multiple(true), after_help = ADD_EXAMPLES)]
 pub struct AddArgs {
     /// Its name: a-z, 0-9 and '-'
     pub name: Slug,
     /// How it reaches Twilio.
     #[command(flatten)]
     pub twilio: TwilioArgs,
+    /// What becomes of the workers of those who leave.
+    #[command(flatten)]
+    pub leavers: LeaverArgs,
 }
 
 /// Twilio credentials on the command line; the secret comes from a file, so that no process list shows it.
@@ -62,7 +69,47 @@ Examples:
   rollcall account add acme-uk
   rollcall account add acme-uk --account-sid AC... --api-key SK... --api-secret-file F --workspace-sid WS...";
 
-/// List the accounts, and how many workers wait to be removed, made or changed at TaskRouter.
+/// What becomes of the workers of those who leave.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct LeaverArgs {
+    /// Work that a leaver has in hand: drain waits for its end before the worker is removed, cut does not [default: drain]
+    ///
+    /// Out of the queues a leaver is at once, either way.
+    #[arg(long, value_name = "cut|drain", group = "change")]
+    pub live_calls: Option<LiveCalls>,
+    /// How long that end is waited for at most, as in 30m or 2h [default: 1h]
+    #[arg(long, value_name = "SPAN", group = "change", value_parser = super::span::span)]
+    pub drain_for: Option<Duration>,
+    /// The worker of somebody who is deactivated: remove it, or keep it offline and without routing [default: remove]
+    ///
+    /// It holds for those who are deactivated from then on. Whoever is deleted or loses all access loses the worker.
+    #[arg(long, value_name = "remove|keep-offline", group = "change")]
+    pub deactivated: Option<Deactivated>,
+}
+
+impl LeaverArgs {
+    const fn change(self) -> LeaverChange {
+        LeaverChange { live_calls: self.live_calls, drain: self.drain_for, deactivated: self.deactivated }
+    }
+}
+
+/// Change what becomes of the workers of those who leave. What is not named stays as it is.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES)]
+pub struct SetArgs {
+    /// Its name
+    pub name: Slug,
+    /// What becomes of the workers of those who leave.
+    #[command(flatten)]
+    pub leavers: LeaverArgs,
+}
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  rollcall account set default --live-calls drain --drain-for 30m
+  rollcall account set acme-uk --deactivated keep-offline";
+
+/// List the accounts, what becomes of the workers of those who leave, and how many workers wait to be removed, made or changed at TaskRouter.
 #[derive(Debug, Default, Args)]
 #[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {}
@@ -85,11 +132,17 @@ impl AccountCommand {
                 {
                     return Err(workspace_taken(settings, DEFAULT).into());
                 }
-                let account = core.add_account(add.name.clone(), twilio).await?;
+                let leavers = add.leavers.change().applied_to(LeaverPolicy::default());
+                let account = core.add_account_with(add.name.clone(), twilio, leavers).await?;
                 output::line(format_args!("account {} added", account.name))?;
             }
+            Self::Set(set) => {
+                let account = core.account(&set.name).await?;
+                let leavers = core.set_leaver_policy(&account, set.leavers.change()).await?;
+                output::line(format_args!("account {}: {}", account.name, policy(&leavers)))?;
+            }
             Self::List(_) => {
-                let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "WAITING", "SINCE"]);
+                let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "LEAVERS", "WAITING", "SINCE"]);
                 let (backlogs, late) = (core.backlogs().await?, core.late_removals(config.receipts.late_after).await?);
                 for account in core.list_accounts().await? {
                     let taskrouter = account.taskrouter.as_ref().map_or_else(
@@ -113,12 +166,31 @@ impl AccountCommand {
                         None => waiting,
                     };
                     let since = account.created_at.to_string();
-                    table.row([account.name.as_str(), &taskrouter, &rules, &waiting, &since]);
+                    table.row([
+                        account.name.as_str(),
+                        &taskrouter,
+                        &rules,
+                        &policy(&account.leavers),
+                        &waiting,
+                        &since,
+                    ]);
                 }
                 output::line(table)?;
             }
         }
         Ok(())
+    }
+}
+
+/// What becomes of the workers of those who leave, for people.
+fn policy(leavers: &LeaverPolicy) -> String {
+    let live_calls = match leavers.live_calls {
+        LiveCalls::Cut => "cut".to_owned(),
+        LiveCalls::Drain => format!("drain {}", super::span::written(leavers.drain)),
+    };
+    match leavers.deactivated {
+        Deactivated::Remove => live_calls,
+        Deactivated::KeepOffline => format!("{live_calls}, deactivated keep-offline"),
     }
 }
 

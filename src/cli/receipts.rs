@@ -14,10 +14,10 @@ use crate::service::receipts::{STAGES, Stage};
 use crate::store::connections::Connection;
 use crate::store::receipts::{Receipt, Selection, Whose};
 
-/// Show who left, the newest first: for each when the push was accepted and access refused, and after how long the worker
-/// was unavailable, removed, and found to be gone.
+/// Show who left, the newest first, and how long it took until their worker was gone.
 ///
-/// The times behind ACCEPTED count from there. STATE says how a receipt ended: `verified` when TaskRouter was asked for the
+/// ACCEPTED is when the push was accepted. The times behind it count from there: until access was refused, and until the
+/// worker was unavailable, removed, and found to be gone. STATE says how a receipt ended: `verified` when TaskRouter was asked for the
 /// worker and has none, `no_worker` when there was none, `superseded` when the person came back before the end. While it is
 /// open, it is the state of the worker, with `late` when that takes too long (receipts.late_after_s).
 #[derive(Debug, Args)]

@@ -24,9 +24,27 @@ pub fn span(text: &str) -> Result<Duration, String> {
     seconds.filter(|seconds| *seconds <= 366 * 86_400).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// Writes a span as [`span`] reads it, in the largest unit that fits.
+#[must_use]
+pub fn written(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let fits = [(86_400, 'd'), (3_600, 'h'), (60, 'm')]
+        .into_iter()
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    let (unit, letter) = fits.unwrap_or((1, 's'));
+    format!("{}{letter}", seconds / unit)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::span;
+    use super::*;
+
+    #[test]
+    fn spans_are_written_as_they_are_read() {
+        for text in ["0s", "90s", "30m", "25h", "7d"] {
+            assert_eq!(span(text).map(written).as_deref(), Ok(text));
+        }
+    }
 
     #[test]
     fn spans_have_a_unit() {

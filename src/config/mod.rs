@@ -183,7 +183,7 @@ pub struct ReconcilerConfig {
     pub paused: bool,
     /// Workers brought into step at the same time.
     pub concurrency: usize,
-    /// Roles at Twilio whose workers are never adopted.
+    /// Roles at Twilio whose workers are never adopted, and never removed.
     pub protected_roles: Vec<String>,
 }
 

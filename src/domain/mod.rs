@@ -9,7 +9,7 @@ pub mod role;
 pub mod scope;
 pub mod worker;
 
-pub use leaving::{Reason, ReasonError};
+pub use leaving::{ChoiceError, Deactivated, LeaverPolicy, LiveCalls, Reason, ReasonError};
 pub use lifecycle::{Actor, Change, LifecycleError, Standing, UserStatus};
 pub use person::Person;
 pub use role::{Role, RoleSet};

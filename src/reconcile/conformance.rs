@@ -28,6 +28,8 @@ pub trait Bench: Send + Sync {
     fn accounts(&self) -> [AccountId; 2];
     /// Desires a worker (or its absence) under a name.
     async fn want(&self, account: AccountId, name: &str, desired: Option<DesiredWorker>) -> WorkerId;
+    /// Says that the worker of a name is not desired any longer, and stays, offline.
+    async fn keep_offline(&self, account: AccountId, name: &str) -> WorkerId;
     /// How the row looks.
     async fn look(&self, worker: WorkerId) -> View;
     /// Lets the store's time go by (for a database: moves all due times and ends of leases into the past).
@@ -100,6 +102,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("s49_a_receipt_is_verified_by_reading_back_alone", |b| Box::pin(receipts::s49_read_back_alone(b))),
     ("whoever_comes_back_supersedes_the_receipt", |b| Box::pin(receipts::superseded(b))),
     ("each_leaving_has_a_receipt_of_its_own", |b| Box::pin(receipts::each_leaving(b))),
+    ("a_worker_that_stays_is_told_to_go_by_another_leaving", |b| Box::pin(receipts::kept(b))),
     ("without_a_worker_the_receipt_says_so", |b| Box::pin(receipts::no_worker(b))),
 ];
 

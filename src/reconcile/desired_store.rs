@@ -130,6 +130,10 @@ pub struct Claimed {
     pub desired_version: i64,
     /// When that change was made.
     pub desired_at: Timestamp,
+    /// How long ago that was when the row was claimed, by the clock of the store.
+    pub age: Duration,
+    /// Whether a worker that is not desired stays, offline.
+    pub keep: bool,
     /// Whether this very version was reached before: the row is only looked at again.
     pub settled_before: bool,
     /// What is known of the worker at TaskRouter.
@@ -164,6 +168,13 @@ pub enum Outcome {
         known: Known,
         /// Look for it once more after this time.
         recheck: Option<Duration>,
+    },
+    /// The worker of somebody who left is offline and without routing, read back from TaskRouter, and stays so.
+    Kept {
+        /// What is known now.
+        known: Known,
+        /// Look at it again after this time: an open page may make it available.
+        after: Option<Duration>,
     },
     /// To be tried again.
     Retry {
@@ -200,6 +211,10 @@ pub enum Outcome {
 pub enum Refused {
     /// TaskRouter does not delete a worker with work in hand; it is offline and stays so.
     Blocked,
+    /// The worker has work in hand, whose end is waited for; it is offline and stays so.
+    Draining,
+    /// The worker is ours and has a protected role: people remove it. It is offline and stays so.
+    Protected,
     /// A worker of this name exists that may not be adopted.
     Unadopted,
     /// TaskRouter refuses the input, or would.
@@ -219,8 +234,14 @@ pub enum RowState {
     InStep,
     /// Gone, as desired.
     Removed,
+    /// See [`Outcome::Kept`].
+    KeptOffline,
     /// See [`Refused::Blocked`].
     Blocked,
+    /// See [`Refused::Draining`].
+    Draining,
+    /// See [`Refused::Protected`].
+    Protected,
     /// See [`Refused::Unadopted`].
     Unadopted,
     /// See [`Refused::Invalid`] and [`Refused::NoTaskRouter`].
@@ -229,8 +250,18 @@ pub enum RowState {
 
 impl RowState {
     /// Every state, in a fixed order.
-    pub const ALL: [Self; 7] =
-        [Self::Pending, Self::Retrying, Self::InStep, Self::Removed, Self::Blocked, Self::Unadopted, Self::Rejected];
+    pub const ALL: [Self; 10] = [
+        Self::Pending,
+        Self::Retrying,
+        Self::InStep,
+        Self::Removed,
+        Self::KeptOffline,
+        Self::Blocked,
+        Self::Draining,
+        Self::Protected,
+        Self::Unadopted,
+        Self::Rejected,
+    ];
 
     /// The stored name.
     #[must_use]
@@ -240,7 +271,10 @@ impl RowState {
             Self::Retrying => "retrying",
             Self::InStep => "in_step",
             Self::Removed => "removed",
+            Self::KeptOffline => "kept_offline",
             Self::Blocked => "blocked",
+            Self::Draining => "draining",
+            Self::Protected => "protected",
             Self::Unadopted => "unadopted",
             Self::Rejected => "rejected",
         }
@@ -255,7 +289,7 @@ impl RowState {
     /// Whether the worker is as desired.
     #[must_use]
     pub const fn is_settled(self) -> bool {
-        matches!(self, Self::InStep | Self::Removed)
+        matches!(self, Self::InStep | Self::Removed | Self::KeptOffline)
     }
 }
 

@@ -19,6 +19,7 @@ use super::observe::{Effect, Observer};
 use super::plan::{self, Action, Observed, PlanPolicy, Refusal, WorkerState};
 use super::receipt::Stages;
 use crate::base::Ambient;
+use crate::domain::LeaverPolicy;
 use crate::domain::worker::{Applied, DesiredWorker};
 use crate::taskrouter::{ErrorKind, TaskRouter, TaskRouterError, WorkerSid};
 
@@ -37,7 +38,7 @@ const THROTTLED_FAILURES: u32 = 3;
 /// What the operator decided about attempts.
 #[derive(Clone, Debug)]
 pub struct ExecuteSettings {
-    /// Workers with one of these values in `roles` are never adopted.
+    /// Workers with one of these values in `roles` are never adopted, and never removed.
     pub protected_roles: BTreeSet<String>,
     /// The wait after a failure that may pass by itself.
     pub backoff: Backoff,
@@ -45,15 +46,19 @@ pub struct ExecuteSettings {
     pub refused_retry: Duration,
     /// How long after a doubtful outcome the worker is looked at once more.
     pub recheck: Duration,
+    /// For how long after somebody left a worker that stays offline is looked at again and again.
+    pub watch: Duration,
 }
 
 impl Default for ExecuteSettings {
     fn default() -> Self {
         Self {
-            protected_roles: BTreeSet::from(["admin".to_owned()]),
+            protected_roles: ["admin", "flex.readonlyadmin", "flex.readteams"].map(str::to_owned).into(),
             backoff: Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(30) },
             refused_retry: Duration::from_mins(5),
             recheck: Duration::from_secs(30),
+            // A Flex token lives for an hour: until then an open page can make the worker available.
+            watch: Duration::from_mins(70),
         }
     }
 }
@@ -70,6 +75,8 @@ pub struct Attempt<'a> {
     pub workspace: &'a WorkspaceFacts,
     /// What the operator decided.
     pub settings: &'a ExecuteSettings,
+    /// What the account wants done with leavers.
+    pub leavers: LeaverPolicy,
     /// Jitter.
     pub ambient: &'a Ambient,
     /// Whether we may go on.
@@ -78,6 +85,15 @@ pub struct Attempt<'a> {
     pub progress: &'a (dyn Fn(Known) + Send + Sync),
     /// Is told of confirmed writes.
     pub observer: &'a dyn Observer,
+}
+
+impl Attempt<'_> {
+    /// When to look again at somebody with work in hand: soon at first, and when the time for it is over.
+    fn drain_wait(&self) -> Duration {
+        let age = self.claimed.age;
+        let pause = (age / 4).clamp(DRAIN_LOOKS.0, DRAIN_LOOKS.1);
+        pause.min(self.leavers.drain.saturating_sub(age)).max(DRAIN_LOOKS.0)
+    }
 }
 
 /// How an attempt ended.
@@ -90,6 +106,9 @@ pub struct Finished {
     /// Which stages of a removal were seen.
     pub stages: Stages,
 }
+
+/// The shortest and the longest pause between two looks at somebody with work in hand.
+const DRAIN_LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// More rounds than any sequence of answers needs; whoever exceeds them races with somebody else.
 const MAX_ROUNDS: usize = 6;
@@ -131,6 +150,7 @@ impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         let why = match refusal {
             Refusal::Unadopted { .. } => Refused::Unadopted,
+            Refusal::Protected { .. } => Refused::Protected,
             Refusal::AttributesTooLong { .. } => Refused::Invalid,
         };
         Self::Refused(why, refusal.to_string())
@@ -153,8 +173,6 @@ struct Run<'a> {
     observed: Observed,
     /// Whether offers that blocked the removal were rejected in this attempt.
     rejected_offers: bool,
-    /// Whether TaskRouter refuses to take the worker out, so that it may still get work.
-    refused_take_out: bool,
     /// The first channel that TaskRouter refuses; the others are set all the same.
     refused_channel: Option<TaskRouterError>,
     /// Whether TaskRouter has confirmed a write in this attempt.
@@ -179,7 +197,6 @@ impl<'a> Run<'a> {
             unsure: claimed.unsure,
             observed: if untouched { Observed::Absent } else { Observed::Unknown },
             rejected_offers: false,
-            refused_take_out: false,
             refused_channel: None,
             got_on: AtomicBool::new(false),
             stages: Stages::default(),
@@ -187,8 +204,18 @@ impl<'a> Run<'a> {
     }
 
     async fn converge(&mut self) -> Result<(), Stop> {
-        let policy = PlanPolicy { protected_roles: self.at.settings.protected_roles.clone(), ..PlanPolicy::default() };
+        let policy = PlanPolicy {
+            protected_roles: self.at.settings.protected_roles.clone(),
+            keep_offline: self.at.claimed.keep,
+            drain: self.at.leavers.drains_at(self.at.claimed.age),
+            ..PlanPolicy::default()
+        };
         for _ in 0..MAX_ROUNDS {
+            if let (None, Observed::Ours(state)) = (self.desired, &self.observed)
+                && plan::is_out(state)
+            {
+                self.stages.unavailable();
+            }
             let actions = plan::plan(self.desired, &self.known.footprint.applied, &self.observed, &policy)?;
             if actions.is_empty() {
                 return Ok(());
@@ -215,6 +242,11 @@ impl<'a> Run<'a> {
                 known.footprint.creations.clear();
             }
             return Outcome::InStep { known, recheck };
+        }
+        if let (true, Observed::Ours(_)) = (claimed.keep, &self.observed) {
+            // Looked at at growing intervals; afterwards it is for the walk over all workers to notice.
+            let after = (claimed.age < self.at.settings.watch).then(|| claimed.age.max(self.at.settings.recheck));
+            return Outcome::Kept { known: self.known, after };
         }
         // Only a lost creation can bring a worker back.
         match recheck.filter(|_| !self.known.footprint.creations.is_empty()) {
@@ -248,10 +280,12 @@ impl<'a> Run<'a> {
         let refused = |known, why, error| Outcome::Refused {
             known,
             why,
-            attempts,
+            // Waiting for work in hand is no failure.
+            attempts: if why == Refused::Draining { self.at.claimed.attempts } else { attempts },
             // Work in hand ends sooner or later; input does not become valid by itself.
             after: match why {
                 Refused::Blocked => settings.backoff.wait(self.at.ambient, attempts, None),
+                Refused::Draining => self.at.drain_wait(),
                 _ => settings.refused_retry + self.at.ambient.jitter(settings.refused_retry / 10),
             },
             error,

@@ -35,6 +35,18 @@ impl MemoryStore {
         worker
     }
 
+    /// Says that somebody leaves whose worker stays, offline; returns the row.
+    pub fn keep_offline(&self, account: AccountId, name: &str) -> WorkerId {
+        let now = self.ambient.now();
+        let mut rows = self.lock();
+        let worker = find(&rows, account, name).unwrap_or_else(|| self.ambient.id());
+        let row = rows.entry(worker).or_insert_with(|| Row::new(worker, account, name.to_owned(), now));
+        if row.desired.is_some() {
+            row.want_or_keep(None, true, now);
+        }
+        worker
+    }
+
     /// Desires that the worker of one name becomes `desired`, which has another name.
     ///
     /// If the row may follow ([`Row::may_be_renamed`]) and no other row stands in the way, the worker is renamed in place;
@@ -176,6 +188,10 @@ mod tests {
 
         async fn want(&self, account: AccountId, name: &str, desired: Option<DesiredWorker>) -> WorkerId {
             self.store.want(account, name, desired)
+        }
+
+        async fn keep_offline(&self, account: AccountId, name: &str) -> WorkerId {
+            self.store.keep_offline(account, name)
         }
 
         async fn look(&self, worker: WorkerId) -> View {

@@ -41,10 +41,14 @@ mod testing;
 use std::sync::Arc;
 
 use crate::base::AccountId;
+use crate::domain::LeaverPolicy;
 use crate::taskrouter::TaskRouter;
 
 /// The TaskRouter of each account.
 pub trait Routers: Send + Sync {
     /// The account's client, `None` if the account has no TaskRouter.
     fn for_account(&self, account: AccountId) -> Option<Arc<dyn TaskRouter>>;
+
+    /// What the account wants done with the workers of those who leave.
+    fn leavers(&self, account: AccountId) -> LeaverPolicy;
 }

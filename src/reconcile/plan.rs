@@ -61,8 +61,12 @@ impl WorkerState {
 /// What the operator decided, and what is known of the workspace.
 #[derive(Clone, Debug, Default)]
 pub struct PlanPolicy {
-    /// Workers with one of these values in `roles` are never adopted.
+    /// Workers with one of these values in `roles` are never adopted, and never removed.
     pub protected_roles: BTreeSet<String>,
+    /// Whoever leaves keeps the worker, unavailable and without routing.
+    pub keep_offline: bool,
+    /// The end of work in hand is waited for before a worker is removed.
+    pub drain: bool,
     /// The channels of a worker that was just created, as far as known.
     pub new_worker_channels: BTreeMap<String, Channel>,
 }
@@ -95,6 +99,8 @@ pub enum Action {
         /// All attributes without `routing`, if there was one.
         attributes: Option<Map<String, Value>>,
     },
+    /// Go on only if the worker has no work in hand.
+    AwaitWork,
     /// Delete it.
     Remove,
     /// Read back that it is gone.
@@ -112,6 +118,7 @@ impl Action {
             Self::Update { .. } => "update",
             Self::SetChannel { .. } => "set_channel",
             Self::TakeOut { .. } => "take_out",
+            Self::AwaitWork => "await_work",
             Self::Remove => "remove",
             Self::VerifyRemoved => "verify_removed",
         }
@@ -124,6 +131,12 @@ pub enum Refusal {
     /// The worker that carries the name is not ours and has a protected role.
     #[error("a worker of this name exists, was not made by us and has the protected role '{role}'")]
     Unadopted {
+        /// The protected role.
+        role: String,
+    },
+    /// The worker is ours, and has a protected role: people remove it.
+    #[error("the worker is out of the queues and has the protected role '{role}': remove it at Twilio")]
+    Protected {
         /// The protected role.
         role: String,
     },
@@ -147,7 +160,7 @@ pub fn plan(
 ) -> Result<Vec<Action>, Refusal> {
     match (desired, observed) {
         (_, Observed::Unknown) => Ok(vec![Action::Look]),
-        (None, Observed::Ours(state)) => Ok(removal(state)),
+        (None, Observed::Ours(state)) => leaving(state, policy),
         // Without a record that it is ours it is not ours to remove.
         (None, Observed::Absent | Observed::Namesake(_)) => Ok(Vec::new()),
         (Some(desired), Observed::Absent) => {
@@ -188,19 +201,39 @@ pub fn protected_role<'a>(attributes: &'a Map<String, Value>, protected: &BTreeS
     roles.iter().filter_map(Value::as_str).find(|role| protected.contains(*role))
 }
 
-fn removal(state: &WorkerState) -> Vec<Action> {
+/// Whether the worker gets no work: it is offline and no queue counts on it.
+#[must_use]
+pub fn is_out(state: &WorkerState) -> bool {
+    !state.available && !state.attributes.contains_key(ROUTING)
+}
+
+fn leaving(state: &WorkerState, policy: &PlanPolicy) -> Result<Vec<Action>, Refusal> {
     let mut actions = Vec::new();
-    let attributes = state.attributes.contains_key(ROUTING).then(|| {
-        let mut stripped = state.attributes.clone();
-        stripped.shift_remove(ROUTING);
-        stripped
-    });
-    // An offline worker without routing gets no work: nothing to take out.
-    if state.available || attributes.is_some() {
+    if !is_out(state) {
+        let attributes = state.attributes.contains_key(ROUTING).then(|| {
+            let mut stripped = state.attributes.clone();
+            stripped.shift_remove(ROUTING);
+            stripped
+        });
         actions.push(Action::TakeOut { attributes });
     }
+    let protected = protected_role(&state.attributes, &policy.protected_roles);
+    if policy.keep_offline || protected.is_some() {
+        // Taken out it is all the same, and that has to be read back like a removal.
+        return match (actions.is_empty(), protected) {
+            (true, Some(role)) if !policy.keep_offline => Err(Refusal::Protected { role: role.to_owned() }),
+            (true, _) => Ok(actions),
+            (false, _) => {
+                actions.push(Action::Look);
+                Ok(actions)
+            }
+        };
+    }
+    if policy.drain {
+        actions.push(Action::AwaitWork);
+    }
     actions.extend([Action::Remove, Action::VerifyRemoved]);
-    actions
+    Ok(actions)
 }
 
 fn alignment(desired: &DesiredWorker, applied: &Applied, state: &WorkerState) -> Result<Vec<Action>, Refusal> {

@@ -53,6 +53,8 @@ impl Stages {
 pub enum Ending {
     /// The worker is gone, read back from TaskRouter.
     Verified,
+    /// The worker stays; it is offline and without routing, read back from TaskRouter.
+    KeptOffline,
     /// There was no worker of ours.
     NoWorker,
     /// The person came back before the end.
@@ -65,6 +67,7 @@ impl Ending {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Verified => "verified",
+            Self::KeptOffline => "kept_offline",
             Self::NoWorker => "no_worker",
             Self::Superseded => "superseded",
         }
@@ -73,7 +76,9 @@ impl Ending {
     /// Reads a stored name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Verified, Self::NoWorker, Self::Superseded].into_iter().find(|ending| ending.as_str() == text)
+        [Self::Verified, Self::KeptOffline, Self::NoWorker, Self::Superseded]
+            .into_iter()
+            .find(|ending| ending.as_str() == text)
     }
 
     /// How an outcome ends the receipt; none: it does not. A worker that a lost write may still bring back is not gone yet.
@@ -82,6 +87,7 @@ impl Ending {
         match outcome {
             Outcome::Removed { recheck: None, .. } if stages.verified.is_some() => Some(Self::Verified),
             Outcome::Removed { recheck: None, .. } => Some(Self::NoWorker),
+            Outcome::Kept { .. } => Some(Self::KeptOffline),
             _ => None,
         }
     }
@@ -129,7 +135,7 @@ impl Receipt {
             Some(Ending::NoWorker) if self.removed_at.is_some() => Some(Ending::Verified),
             ending => ending,
         };
-        if self.ending == Some(Ending::Verified) {
+        if matches!(self.ending, Some(Ending::Verified | Ending::KeptOffline)) {
             self.verified_at = Some(verified.unwrap_or(now));
         }
     }

@@ -21,6 +21,8 @@ pub struct Row {
     pub name: String,
     /// The worker as it should be, `None` if it should not be. The lane follows from it: leavers have none.
     pub desired: Option<DesiredWorker>,
+    /// Whether a worker that is not desired stays, offline.
+    pub keep: bool,
     /// Counts the changes of `desired`.
     pub desired_version: i64,
     /// When `desired` changed last.
@@ -63,6 +65,7 @@ impl Row {
             account,
             name,
             desired: None,
+            keep: false,
             desired_version: 0,
             desired_at: now,
             applied_version: Some(0),
@@ -83,7 +86,14 @@ impl Row {
 
     /// Changes what is desired; false, with nothing touched, if it is desired already.
     pub fn want(&mut self, desired: Option<DesiredWorker>, now: Timestamp) -> bool {
-        if self.desired.as_ref().map(DesiredWorker::digest) == desired.as_ref().map(DesiredWorker::digest) {
+        self.want_or_keep(desired, false, now)
+    }
+
+    /// Like [`Row::want`]; `keep` says that a worker which is not desired stays, offline. One that stays may still be told to
+    /// go, and one that goes is not told to stay.
+    pub fn want_or_keep(&mut self, desired: Option<DesiredWorker>, keep: bool, now: Timestamp) -> bool {
+        let lets_go = self.keep && !keep && desired.is_none();
+        if !lets_go && self.desired.as_ref().map(DesiredWorker::digest) == desired.as_ref().map(DesiredWorker::digest) {
             return false;
         }
         // Whoever works on the old version, or died doing so, may have written it: those keys stay ours to remove.
@@ -95,6 +105,7 @@ impl Row {
         if let Some(desired) = &desired {
             self.name.clone_from(&desired.friendly_name);
         }
+        self.keep = keep && desired.is_none();
         self.desired = desired;
         self.desired_version += 1;
         self.desired_at = now;
@@ -103,9 +114,11 @@ impl Row {
         self.due_at = Some(now);
         self.last_error = None;
         match (&self.desired, self.receipts.last_mut()) {
-            (None, _) => self.receipts.push(Receipt::new(self.desired_version, now)),
-            (Some(_), Some(latest)) => latest.supersede(),
-            (Some(_), None) => {}
+            (_, Some(latest)) => latest.supersede(),
+            (_, None) => {}
+        }
+        if self.desired.is_none() {
+            self.receipts.push(Receipt::new(self.desired_version, now));
         }
         true
     }
@@ -123,7 +136,7 @@ impl Row {
     /// Whether the row is nothing but the memory of a worker that is gone: another person's row may take its name.
     #[must_use]
     pub const fn is_forgettable(&self) -> bool {
-        self.desired.is_none() && self.due_at.is_none() && self.lease.is_none()
+        self.desired.is_none() && !self.keep && self.due_at.is_none() && self.lease.is_none()
     }
 
     /// Whether the worker is to go: its row is claimed before all others.
@@ -154,6 +167,8 @@ impl Row {
             desired: self.desired.clone(),
             desired_version: self.desired_version,
             desired_at: self.desired_at,
+            age: now.since(self.desired_at),
+            keep: self.keep,
             settled_before: self.applied_version == Some(self.desired_version),
             known,
             unsure: self.unsure,
@@ -236,6 +251,9 @@ impl Settlement {
             Outcome::Released => none,
             Outcome::InStep { known, recheck } => Self::settled(RowState::InStep, known, *recheck),
             Outcome::Removed { known, recheck } => Self::settled(RowState::Removed, known, *recheck),
+            Outcome::Kept { known, after } => {
+                Self { due_in: *after, unsure: Some(false), ..Self::settled(RowState::KeptOffline, known, None) }
+            }
             Outcome::Retry { known, unsure, attempts, after, error } => Self {
                 known: Some(known.clone()),
                 unsure: Some(*unsure),
@@ -250,6 +268,8 @@ impl Settlement {
                 unsure: None,
                 state: Some(match why {
                     Refused::Blocked => RowState::Blocked,
+                    Refused::Draining => RowState::Draining,
+                    Refused::Protected => RowState::Protected,
                     Refused::Unadopted => RowState::Unadopted,
                     Refused::Invalid | Refused::NoTaskRouter => RowState::Rejected,
                 }),

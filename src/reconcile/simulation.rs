@@ -8,216 +8,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::desired_store::{
-    ClaimRequest, Claimed, DesiredStore, DesiredStoreError, LeaseId, Record, Recorded, RowState,
-};
+use super::desired_store::RowState;
 use super::driver::{DriverHandle, DriverPorts, DriverSettings, Wake, start};
+use super::execute::ExecuteSettings;
 use super::memory_store::MemoryStore;
 use super::observe::Stats;
 use super::plan::{LOST_CHANNEL, granted};
 use super::receipt::Ending;
 use super::row::Row;
 use super::testing::{SameRouter, account, ambient, desired, map};
-use crate::base::{AccountId, Ambient, WorkerId, fold};
-use crate::domain::worker::{DesiredWorker, same_value};
+use crate::base::fold;
+use crate::domain::worker::{DesiredWorker, ROUTING, same_value};
+use crate::domain::{LeaverPolicy, LiveCalls};
 use crate::taskrouter::memory::{MemoryCall, MemoryTaskRouter};
-use crate::taskrouter::{
-    Channel, ETag, ErrorKind, NewWorker, Operation, PageToken, Reservation, ReservationStatus, Result, TaskRouter,
-    TaskRouterError, Worker, WorkerChannel, WorkerPage, WorkerSid, WorkerUpdate, Workspace,
-};
+use crate::taskrouter::{NewWorker, ReservationStatus, TaskRouter as _};
+use weather::{Dice, ShakyStore, Weather};
 
-/// Shared dice.
-#[derive(Clone)]
-struct Dice(Ambient);
-
-impl Dice {
-    fn below(&self, n: u64) -> u64 {
-        u64::from_le_bytes(self.0.bytes::<8>()) % n
-    }
-
-    fn pick<'a, T>(&self, choices: &'a [T]) -> &'a T {
-        &choices[usize::try_from(self.below(choices.len() as u64)).unwrap_or(0)]
-    }
-
-    fn millis(&self, below: u64) -> Duration {
-        Duration::from_millis(self.below(below))
-    }
-}
-
-/// Makes the calls to a workspace take time and go wrong.
-struct Weather {
-    inner: Arc<MemoryTaskRouter>,
-    dice: Dice,
-    storm: Arc<AtomicBool>,
-}
-
-/// How a call goes.
-enum Luck {
-    Fine,
-    /// It does nothing and fails.
-    Before(TaskRouterError),
-    /// It works, and its answer is lost.
-    After(TaskRouterError),
-    /// The caller gives up, and it works later.
-    Late(TaskRouterError, Duration),
-}
-
-impl Weather {
-    fn luck(&self, operation: Operation) -> Luck {
-        if !self.storm.load(Ordering::SeqCst) {
-            return Luck::Fine;
-        }
-        let unknown = if operation.is_write() { ErrorKind::Ambiguous } else { ErrorKind::Retryable };
-        let error = |kind, status, message: &str| TaskRouterError::new(kind, operation, message).answered(status, None);
-        match self.dice.below(100) {
-            0..8 => {
-                let wait = (self.dice.below(2) == 0).then(|| self.dice.millis(3000));
-                Luck::Before(error(ErrorKind::Retryable, 429, "too many requests").retry_after(wait))
-            }
-            8..13 => Luck::Before(error(unknown, 500, "it broke")),
-            13..18 => Luck::After(error(unknown, 500, "it broke afterwards")),
-            18..22 => Luck::After(error(unknown, 200, "a page instead of JSON")),
-            22..26 => Luck::Late(TaskRouterError::new(unknown, operation, "cut"), self.dice.millis(20_000)),
-            26 => Luck::Before(error(ErrorKind::Unauthorized, 401, "who are you")),
-            _ => Luck::Fine,
-        }
-    }
-
-    async fn call<T, F>(&self, operation: Operation, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        tokio::time::sleep(self.dice.millis(40)).await;
-        let answer = match self.luck(operation) {
-            Luck::Fine => work.await,
-            Luck::Before(error) => Err(error),
-            Luck::After(error) => work.await.and(Err(error)),
-            Luck::Late(error, wait) => {
-                tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
-                    drop(work.await);
-                });
-                Err(error)
-            }
-        };
-        tokio::time::sleep(self.dice.millis(40)).await;
-        answer
-    }
-}
-
-#[async_trait]
-impl TaskRouter for Weather {
-    async fn workspace(&self) -> Result<Workspace> {
-        let inner = Arc::clone(&self.inner);
-        self.call(Operation::Workspace, async move { inner.workspace().await }).await
-    }
-
-    async fn activities(&self) -> Result<Vec<crate::taskrouter::Activity>> {
-        let inner = Arc::clone(&self.inner);
-        self.call(Operation::Activities, async move { inner.activities().await }).await
-    }
-
-    async fn fetch_worker(&self, sid: &WorkerSid) -> Result<Option<Worker>> {
-        let (inner, sid) = (Arc::clone(&self.inner), sid.clone());
-        self.call(Operation::FetchWorker, async move { inner.fetch_worker(&sid).await }).await
-    }
-
-    async fn find_worker(&self, name: &str) -> Result<Option<Worker>> {
-        let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
-        self.call(Operation::FindWorker, async move { inner.find_worker(&name).await }).await
-    }
-
-    async fn create_worker(&self, worker: &NewWorker) -> Result<Worker> {
-        let (inner, worker) = (Arc::clone(&self.inner), worker.clone());
-        self.call(Operation::CreateWorker, async move { inner.create_worker(&worker).await }).await
-    }
-
-    async fn update_worker(&self, sid: &WorkerSid, update: &WorkerUpdate, if_match: Option<&ETag>) -> Result<Worker> {
-        let (inner, sid, update, etag) = (Arc::clone(&self.inner), sid.clone(), update.clone(), if_match.cloned());
-        self.call(Operation::UpdateWorker, async move { inner.update_worker(&sid, &update, etag.as_ref()).await }).await
-    }
-
-    async fn delete_worker(&self, sid: &WorkerSid, if_match: Option<&ETag>) -> Result<()> {
-        let (inner, sid, etag) = (Arc::clone(&self.inner), sid.clone(), if_match.cloned());
-        self.call(Operation::DeleteWorker, async move { inner.delete_worker(&sid, etag.as_ref()).await }).await
-    }
-
-    async fn set_channel(&self, sid: &WorkerSid, name: &str, channel: Channel) -> Result<()> {
-        let (inner, sid, name) = (Arc::clone(&self.inner), sid.clone(), name.to_owned());
-        self.call(Operation::SetChannel, async move { inner.set_channel(&sid, &name, channel).await }).await
-    }
-
-    async fn channels(&self, sid: &WorkerSid) -> Result<Vec<WorkerChannel>> {
-        let (inner, sid) = (Arc::clone(&self.inner), sid.clone());
-        self.call(Operation::Channels, async move { inner.channels(&sid).await }).await
-    }
-
-    async fn open_reservations(&self, sid: &WorkerSid) -> Result<Vec<Reservation>> {
-        let (inner, sid) = (Arc::clone(&self.inner), sid.clone());
-        self.call(Operation::Reservations, async move { inner.open_reservations(&sid).await }).await
-    }
-
-    async fn list_workers(&self, page: Option<&PageToken>) -> Result<WorkerPage> {
-        let (inner, page) = (Arc::clone(&self.inner), page.cloned());
-        self.call(Operation::ListWorkers, async move { inner.list_workers(page.as_ref()).await }).await
-    }
-}
-
-/// Makes the store take time and go wrong, before or after it has committed.
-struct ShakyStore {
-    inner: Arc<MemoryStore>,
-    dice: Dice,
-    storm: Arc<AtomicBool>,
-}
-
-impl ShakyStore {
-    async fn shake<T>(
-        &self,
-        work: impl Future<Output = std::result::Result<T, DesiredStoreError>>,
-    ) -> std::result::Result<T, DesiredStoreError> {
-        let lost = || Err(DesiredStoreError("the database went away".into()));
-        let luck = if self.storm.load(Ordering::SeqCst) { self.dice.below(100) } else { 99 };
-        if luck < 3 {
-            return lost();
-        }
-        // Now and then it takes longer than a lease lasts.
-        tokio::time::sleep(if luck == 3 { Duration::from_secs(12) } else { self.dice.millis(10) }).await;
-        let answer = work.await;
-        tokio::time::sleep(self.dice.millis(10)).await;
-        if (4..7).contains(&luck) { lost() } else { answer }
-    }
-}
-
-#[async_trait]
-impl DesiredStore for ShakyStore {
-    async fn claim(&self, request: &ClaimRequest) -> std::result::Result<Vec<Claimed>, DesiredStoreError> {
-        self.shake(self.inner.claim(request)).await
-    }
-
-    async fn renew(
-        &self,
-        held: &[(WorkerId, LeaseId)],
-        lease_for: Duration,
-    ) -> std::result::Result<Vec<WorkerId>, DesiredStoreError> {
-        self.shake(self.inner.renew(held, lease_for)).await
-    }
-
-    async fn record(&self, records: &[Record]) -> std::result::Result<Vec<Recorded>, DesiredStoreError> {
-        self.shake(self.inner.record(records)).await
-    }
-
-    async fn holder(
-        &self,
-        account: AccountId,
-        sid: &WorkerSid,
-    ) -> std::result::Result<Option<WorkerId>, DesiredStoreError> {
-        self.shake(self.inner.holder(account, sid)).await
-    }
-}
+mod weather;
 
 struct World {
     dice: Dice,
@@ -232,6 +41,8 @@ struct World {
     foreign: BTreeMap<String, Map<String, Value>>,
     /// Those of them that were ever desired: they may have been adopted, and removed with their person.
     adopted: BTreeSet<String>,
+    /// Who left and whose worker stays, by folded name.
+    kept: BTreeSet<String>,
     /// Whom the last change was about.
     latest: &'static str,
 }
@@ -260,10 +71,13 @@ impl World {
             foreign.insert(fold(name), map(attributes));
         }
         let weather = Weather { inner: Arc::clone(&router), dice: dice.clone(), storm: Arc::clone(&storm) };
+        let drain = Duration::from_secs(dice.below(60));
+        let live_calls = *dice.pick(&[LiveCalls::Cut, LiveCalls::Drain]);
+        let leavers = LeaverPolicy { live_calls, drain, ..LeaverPolicy::default() };
         let shaky = ShakyStore { inner: Arc::clone(&rows), dice: dice.clone(), storm: Arc::clone(&storm) };
         let ports = DriverPorts {
             store: Arc::new(shaky),
-            routers: Arc::new(SameRouter(Arc::new(weather))),
+            routers: Arc::new(SameRouter(Arc::new(weather), leavers)),
             ambient,
             observer: Arc::new(Stats::default()),
             wake: Wake::default(),
@@ -271,7 +85,8 @@ impl World {
         let drivers = Vec::new();
         let adopted = BTreeSet::new();
         let latest = NAMES[0];
-        Self { dice, storm, store: rows, router, ports, drivers, people: BTreeMap::new(), foreign, adopted, latest }
+        let (people, kept) = (BTreeMap::new(), BTreeSet::new());
+        Self { dice, storm, store: rows, router, ports, drivers, people, foreign, adopted, kept, latest }
     }
 
     fn start_driver(&self) -> DriverHandle {
@@ -280,6 +95,8 @@ impl World {
             leaver_reserve: 1,
             claim_ahead: 2,
             unauthorized_pause: Duration::from_secs(2),
+            // Until then somebody may still make the worker of a leaver available.
+            execute: ExecuteSettings { watch: Duration::from_mins(5), ..ExecuteSettings::default() },
             ..DriverSettings::default()
         };
         start(DriverPorts { wake: Wake::default(), ..self.ports.clone() }, settings)
@@ -312,10 +129,15 @@ impl World {
                 let worker = self.somebody(&spelling);
                 self.adopted.insert(name.to_owned());
                 self.people.insert(name.to_owned(), worker.clone());
+                self.kept.remove(name);
                 self.store.want(account(1), name, Some(worker));
             }
             5..8 => {
-                if self.people.remove(name).is_some() {
+                let left = self.people.remove(name).is_some();
+                if left && self.dice.below(3) == 0 {
+                    self.kept.insert(name.to_owned());
+                    self.store.keep_offline(account(1), name);
+                } else if left || self.kept.remove(name) {
                     self.store.want(account(1), name, None);
                 }
             }
@@ -323,6 +145,7 @@ impl World {
                 let to = *self.dice.pick(&NAMES);
                 // A stranger's worker that has the new name is for people to settle, not for us.
                 if self.people.contains_key(name) && !self.people.contains_key(to) && to != STRANGER {
+                    self.kept.remove(to);
                     let worker = self.somebody(to);
                     self.people.remove(name);
                     self.adopted.insert(to.to_owned());
@@ -398,7 +221,7 @@ impl World {
     }
 
     async fn calm_down(&self) {
-        for _ in 0..600 {
+        for _ in 0..1800 {
             let rows = self.store.rows();
             let calm = |row: &Row| match row.state {
                 RowState::Unadopted => row.name == PROTECTED,
@@ -428,12 +251,22 @@ impl World {
         // A worker whose person never came stays as it was.
         let untouched = |name: &String| self.foreign.contains_key(name) && !self.people.contains_key(name);
         assert_eq!(there.len(), once.len(), "doubled: {there:?}");
-        let surplus: Vec<_> = once.difference(&expected).filter(|name| !untouched(name)).collect();
+        let surplus: Vec<_> =
+            once.difference(&expected).filter(|name| !untouched(name) && !self.kept.contains(*name)).collect();
         assert!(surplus.is_empty(), "should be gone: {surplus:?}");
         let missing: Vec<_> = expected.difference(&once).collect();
         assert!(missing.is_empty(), "missing: {missing:?}");
         for (name, desired) in &self.people {
             self.check_person(name, desired);
+        }
+        for row in self.store.rows().iter().filter(|row| row.keep && row.known.sid.is_some()) {
+            assert_eq!(row.state, RowState::KeptOffline);
+            let worker = self.router.worker(&row.name).unwrap_or_else(|| panic!("{} stays, and is gone", row.name));
+            assert!(
+                !worker.available && !worker.attributes.unwrap().contains_key(ROUTING),
+                "{} may get work",
+                row.name
+            );
         }
     }
 
@@ -471,7 +304,8 @@ fn check_receipts(row: &Row) {
         let known: Vec<_> = times.into_iter().flatten().collect();
         assert!(known.is_sorted(), "{name}: {receipt:?}");
         assert!(receipt.ending.is_some(), "{name} is still open: {receipt:?}");
-        assert_eq!(receipt.ending == Some(Ending::Verified), receipt.verified_at.is_some(), "{name}: {receipt:?}");
+        let read_back = matches!(receipt.ending, Some(Ending::Verified | Ending::KeptOffline));
+        assert_eq!(read_back, receipt.verified_at.is_some(), "{name}: {receipt:?}");
     }
     if row.desired.is_none() && row.desired_version > 0 {
         let last = row.receipts.last().unwrap();

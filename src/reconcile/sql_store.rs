@@ -128,7 +128,7 @@ async fn record_one(tx: &crate::store::Tx, record: &Record) -> Result<Option<i64
         due_in: end.due_in,
         error: end.error.as_deref(),
         reached: match state {
-            RowState::InStep => Some(Reached::InStep),
+            RowState::InStep | RowState::KeptOffline => Some(Reached::InStep),
             RowState::Removed => Some(Reached::Removed),
             _ => None,
         },
@@ -153,6 +153,7 @@ fn seen(record: &Record) -> Seen {
     let [unavailable, removed, verified] = record.stages.ages();
     let ending = match Ending::of(&record.outcome, &record.stages) {
         Some(Ending::Verified) => Some(Ended::Verified),
+        Some(Ending::KeptOffline) => Some(Ended::KeptOffline),
         Some(Ending::NoWorker) => Some(Ended::NoWorker),
         // Coming back is for whoever brings the person back to say.
         Some(Ending::Superseded) | None => None,
@@ -190,6 +191,8 @@ fn claimed(row: WorkerRow, lease: &LeaseId) -> Result<Claimed, DesiredStoreError
         desired: row.desired,
         desired_version: row.desired_version,
         desired_at: row.desired_at,
+        age: row.age,
+        keep: row.keep,
         settled_before: row.applied_version == Some(row.desired_version),
         known,
         unsure: row.unsure,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Routers;
 use crate::base::{AccountId, Ambient, Clock, SeededEntropy, Timestamp};
+use crate::domain::LeaverPolicy;
 use crate::domain::worker::DesiredWorker;
 use crate::taskrouter::TaskRouter;
 
@@ -51,10 +52,14 @@ pub(super) fn desired(name: &str, attributes: Value, channels: &[(&str, u32)]) -
 }
 
 /// One TaskRouter for every account.
-pub(super) struct SameRouter(pub(super) Arc<dyn TaskRouter>);
+pub(super) struct SameRouter(pub(super) Arc<dyn TaskRouter>, pub(super) LeaverPolicy);
 
 impl Routers for SameRouter {
     fn for_account(&self, _: AccountId) -> Option<Arc<dyn TaskRouter>> {
         Some(Arc::clone(&self.0))
+    }
+
+    fn leavers(&self, _: AccountId) -> LeaverPolicy {
+        self.1
     }
 }

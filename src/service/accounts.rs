@@ -1,10 +1,12 @@
 //! Accounts: contact centres with their TaskRouter.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::base::{AccountId, Slug};
+use crate::domain::{Deactivated, LeaverPolicy, LiveCalls};
 use crate::store::accounts::{self, Account, TaskRouterSettings};
 use crate::store::audit::AuditEvent;
 use crate::store::workers::{self, Backlog};
@@ -14,6 +16,36 @@ use super::error::ServiceError;
 
 /// The account that commands mean when none is named.
 pub const DEFAULT: &str = "default";
+
+/// What is to change in a [`LeaverPolicy`]; none: it stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeaverChange {
+    /// Work in hand.
+    pub live_calls: Option<LiveCalls>,
+    /// For how long it is waited for.
+    pub drain: Option<Duration>,
+    /// Those who are deactivated.
+    pub deactivated: Option<Deactivated>,
+}
+
+impl LeaverChange {
+    /// The policy with what changes.
+    #[must_use]
+    pub fn applied_to(&self, before: LeaverPolicy) -> LeaverPolicy {
+        LeaverPolicy {
+            live_calls: self.live_calls.unwrap_or(before.live_calls),
+            drain: self.drain.unwrap_or(before.drain),
+            deactivated: self.deactivated.unwrap_or(before.deactivated),
+        }
+    }
+}
+
+fn as_value(leavers: &LeaverPolicy) -> Value {
+    json!({
+        "live_calls": leavers.live_calls.as_str(), "drain_s": leavers.drain.as_secs(),
+        "deactivated": leavers.deactivated.as_str(),
+    })
+}
 
 impl Core {
     /// What waits to be brought about at TaskRouter, for each account that has something waiting.
@@ -28,6 +60,16 @@ impl Core {
         name: Slug,
         taskrouter: Option<(TaskRouterSettings, String)>,
     ) -> Result<Account, ServiceError> {
+        self.add_account_with(name, taskrouter, LeaverPolicy::default()).await
+    }
+
+    /// Like [`Core::add_account`], and says what becomes of the workers of those who leave.
+    pub async fn add_account_with(
+        &self,
+        name: Slug,
+        taskrouter: Option<(TaskRouterSettings, String)>,
+        leavers: LeaverPolicy,
+    ) -> Result<Account, ServiceError> {
         let id: AccountId = self.ambient.id();
         let (settings, sealed_secret) = match taskrouter {
             Some((settings, secret)) => {
@@ -37,7 +79,8 @@ impl Core {
             None => (None, None),
         };
         let now = self.ambient.now();
-        let account = Account { id, name, taskrouter: settings, sealed_secret, rules_version: 0, created_at: now };
+        let account =
+            Account { id, name, taskrouter: settings, sealed_secret, leavers, rules_version: 0, created_at: now };
         let event = AuditEvent {
             id: self.ambient.id(),
             at: now,
@@ -49,7 +92,7 @@ impl Core {
             target_kind: "account",
             target_id: id.to_string(),
             before: None,
-            after: Some(json!({"name": account.name, "taskrouter": account.taskrouter})),
+            after: Some(json!({"name": account.name, "taskrouter": account.taskrouter, "leavers": as_value(&leavers)})),
         };
         let made = account.clone();
         self.store
@@ -74,6 +117,49 @@ impl Core {
             })
             .await?;
         Ok(account)
+    }
+
+    /// Changes what becomes of the workers of those who leave from now on; how work in hand is treated holds for those too
+    /// whose removal is under way.
+    pub async fn set_leaver_policy(
+        &self,
+        account: &Account,
+        change: LeaverChange,
+    ) -> Result<LeaverPolicy, ServiceError> {
+        let (id, name, at, event) = (account.id, account.name.clone(), self.ambient.now(), self.ambient.id());
+        self.store
+            .configure(move |tx| {
+                let name = name.clone();
+                Box::pin(async move {
+                    // Read where nobody else can change it, so that two changes do not undo each other.
+                    let found = accounts::by_name(tx, &name).await?;
+                    let before = found.filter(|found| found.id == id).ok_or_else(|| ServiceError::Missing {
+                        kind: "account",
+                        name: name.to_string(),
+                        hint: String::new(),
+                    })?;
+                    let after = change.applied_to(before.leavers);
+                    let event = AuditEvent {
+                        id: event,
+                        at,
+                        account: id,
+                        connection: None,
+                        actor: "command".to_owned(),
+                        request: String::new(),
+                        action: "account.set",
+                        target_kind: "account",
+                        target_id: id.to_string(),
+                        before: Some(json!({"leavers": as_value(&before.leavers)})),
+                        after: Some(json!({"leavers": as_value(&after)})),
+                    };
+                    let mut change = tx.change();
+                    change.set_leaver_policy(id, &after, at);
+                    change.audit(&event)?;
+                    tx.apply(change).await?;
+                    Ok::<_, ServiceError>(after)
+                })
+            })
+            .await
     }
 
     /// Makes the account `default` if there is none yet, so that a new installation has something to work with.

@@ -304,6 +304,9 @@ impl UserChange<'_> {
                 }),
             }
         }
+        if let (false, Some(desired)) = (user.status.may_have_access(), &entitled.desired) {
+            change.let_go_of_kept(self.caller.account, user.id, &desired.friendly_name, event);
+        }
         // Only the userName can be taken, and it stands in the first part.
         self.tx.apply_unless_taken(change).await?;
         if let (true, Some(desired)) = (moves, &entitled.desired) {

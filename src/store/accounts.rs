@@ -1,14 +1,18 @@
 //! Accounts.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountId, Slug, Timestamp};
+use crate::domain::LeaverPolicy;
 
 use super::change::Change;
 use super::error::StoreError;
 use super::row::{RowExt as _, to_json};
 use super::session::Session;
 use super::sql::Sql;
+use super::workers::millis;
 
 /// Where the TaskRouter of an account is, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,28 +49,46 @@ pub struct Account {
     pub taskrouter: Option<TaskRouterSettings>,
     /// The API secret, sealed.
     pub sealed_secret: Option<String>,
+    /// What becomes of the workers of those who leave.
+    pub leavers: LeaverPolicy,
     /// The version of its rules in force; 0 before the first import.
     pub rules_version: i64,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, name, taskrouter, sealed_secret, rules_version, created_at";
+const COLUMNS: &str =
+    "id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, rules_version, created_at";
 
 impl Change {
     /// Makes an account. Its name may be taken, so this must be the first part of a change.
     pub fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
         self.push(
-            Sql::new("INSERT INTO account (id, name, taskrouter, sealed_secret, rules_version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO account (id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, rules_version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(account.id.to_string())
                 .bind(account.name.as_str())
                 .bind(account.taskrouter.as_ref().map(|t| to_json("account", t)).transpose()?)
                 .bind(account.sealed_secret.clone())
+                .bind(account.leavers.live_calls.as_str())
+                .bind(millis(account.leavers.drain))
+                .bind(account.leavers.deactivated.as_str())
                 .bind(account.rules_version)
                 .bind(account.created_at.millis())
                 .bind(account.created_at.millis()),
         );
         Ok(())
+    }
+
+    /// Says what becomes of the workers of those who leave.
+    pub fn set_leaver_policy(&mut self, account: AccountId, leavers: &LeaverPolicy, at: Timestamp) {
+        self.push(
+            Sql::new("UPDATE account SET live_calls = ?, drain_ms = ?, deactivated = ?, updated_at = ? WHERE id = ?")
+                .bind(leavers.live_calls.as_str())
+                .bind(millis(leavers.drain))
+                .bind(leavers.deactivated.as_str())
+                .bind(at.millis())
+                .bind(account.to_string()),
+        );
     }
 }
 
@@ -88,6 +110,11 @@ fn read(row: &sea_orm::QueryResult) -> Result<Account, StoreError> {
         name: row.parsed("account", "name")?,
         taskrouter: row.json_opt("account", "taskrouter")?,
         sealed_secret: row.text_opt("sealed_secret")?,
+        leavers: LeaverPolicy {
+            live_calls: row.parsed("account", "live_calls")?,
+            drain: Duration::from_millis(row.int("drain_ms")?.unsigned_abs()),
+            deactivated: row.parsed("account", "deactivated")?,
+        },
         rules_version: row.int("rules_version")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
     })

@@ -33,34 +33,54 @@ pub struct Leaving {
     pub had_access: bool,
 }
 
+/// Whether the worker of somebody who is deactivated stays: as the account wants it now.
+const KEEPS: &str = "CASE WHEN (SELECT deactivated FROM account WHERE account.id = worker.account_id) = 'keep-offline' \
+    THEN 1 ELSE 0 END";
+
 impl Change {
     /// Says that somebody is to have no worker any longer, with a receipt. Where that was said already nothing happens.
     pub fn leave(&mut self, leaving: &Leaving) {
         let now = self.database_now();
-        let only_workers = if leaving.had_access { "" } else { " AND w.id IS NOT NULL" };
+        let Leaving { account, user, event, .. } = *leaving;
+        // A worker that stays may be told to go later, and one that goes is not told to stay.
+        let (which, keep) = match leaving.reason {
+            Reason::Deactivated => ("worker.desired IS NOT NULL", KEEPS),
+            Reason::Deleted | Reason::LostAccess => ("(worker.desired IS NOT NULL OR worker.keep = 1)", "0"),
+        };
+        if leaving.reason != Reason::Deactivated {
+            self.push(
+                Sql::new(format!(
+                    "UPDATE receipt SET ending = 'superseded', ended_at = {now} WHERE ended_at IS NULL AND worker_id IN \
+                     (SELECT id FROM worker WHERE account_id = ? AND user_id = ? AND desired IS NULL AND keep = 1)"
+                ))
+                .bind(account.to_string())
+                .bind(user.to_string()),
+            );
+        }
+        let only_workers = if leaving.had_access { "" } else { " AND worker.id IS NOT NULL" };
         // Before the worker's row changes: what it says until now decides whether this is a leaving.
         let mut sql = Sql::new(
             "INSERT INTO receipt (account_id, connection_id, user_id, name, name_fold, worker_id, version, reason, event_id, \
-             accepted_at, refused_at, ending, ended_at) SELECT u.account_id, u.connection_id, u.id, COALESCE(w.name, u.user_name), \
-             COALESCE(w.name_fold, u.user_name_fold), w.id, w.desired_version + 1, ?, ?, ",
+             accepted_at, refused_at, ending, ended_at) SELECT u.account_id, u.connection_id, u.id, COALESCE(worker.name, u.user_name), \
+             COALESCE(worker.name_fold, u.user_name_fold), worker.id, worker.desired_version + 1, ?, ?, ",
         )
         .bind(leaving.reason.as_str())
-        .bind(leaving.event.to_string());
+        .bind(event.to_string());
         match leaving.accepted {
             Some(at) => sql.push(Sql::new("CAST(? AS bigint)").bind(at.millis())),
             None => sql.push_str(now),
         }
         sql.push(
             Sql::new(format!(
-                ", {now}, CASE WHEN w.id IS NULL THEN 'no_worker' END, CASE WHEN w.id IS NULL THEN {now} END FROM \"user\" u \
-                 LEFT JOIN worker w ON w.user_id = u.id AND w.account_id = u.account_id AND w.desired IS NOT NULL \
+                ", {now}, CASE WHEN worker.id IS NULL THEN 'no_worker' END, CASE WHEN worker.id IS NULL THEN {now} END FROM \"user\" u \
+                 LEFT JOIN worker ON worker.user_id = u.id AND worker.account_id = u.account_id AND {which} \
                  WHERE u.id = ? AND u.account_id = ?{only_workers}"
             ))
-            .bind(leaving.user.to_string())
-            .bind(leaving.account.to_string()),
+            .bind(user.to_string())
+            .bind(account.to_string()),
         );
         self.push(sql);
-        self.unwant_worker(leaving.account, leaving.user, leaving.event);
+        self.unwant(account, user, event, keep, Sql::new(which));
     }
 
     /// Ends the open receipt of the worker of a name: somebody has it again.
@@ -95,6 +115,8 @@ pub struct Seen {
 pub enum Ended {
     /// The worker is gone.
     Verified,
+    /// It stays, offline.
+    KeptOffline,
     /// There was no worker, unless an earlier attempt knew of one.
     NoWorker,
 }
@@ -117,6 +139,9 @@ pub async fn note(tx: &Tx, worker: WorkerId, version: i64, seen: &Seen) -> Resul
             let mut sql = Sql::new(format!("ending = 'verified', ended_at = {now}, verified_at = "));
             sql.push(ago(seen.verified.unwrap_or_default()));
             parts.push(sql);
+        }
+        Some(Ended::KeptOffline) => {
+            parts.push(Sql::new(format!("ending = 'kept_offline', ended_at = {now}, verified_at = {now}")));
         }
         Some(Ended::NoWorker) => parts.push(Sql::new(format!(
             "ending = CASE WHEN removed_at IS NULL THEN 'no_worker' ELSE 'verified' END, ended_at = {now}, \

@@ -41,11 +41,11 @@ impl Change {
         let name = wanted.desired.friendly_name.as_str();
         self.push(
             Sql::new(format!(
-                "INSERT INTO worker (id, account_id, user_id, name, name_fold, desired, digest, desired_version, desired_at, event_id, \
+                "INSERT INTO worker (id, account_id, user_id, name, name_fold, desired, digest, keep, desired_version, desired_at, event_id, \
                  footprint, superseded, unsure, state, lane, attempts, due_at, created_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, 1, {now}, ?, '{{}}', '', 0, 'pending', 1, 0, {now}, {now}) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, 0, 1, {now}, ?, '{{}}', '', 0, 'pending', 1, 0, {now}, {now}) \
                  ON CONFLICT (account_id, name_fold) DO UPDATE SET user_id = excluded.user_id, name = excluded.name, \
-                 desired = excluded.desired, digest = excluded.digest, desired_version = worker.desired_version + 1, \
+                 desired = excluded.desired, digest = excluded.digest, keep = 0, desired_version = worker.desired_version + 1, \
                  desired_at = excluded.desired_at, event_id = excluded.event_id, {SUPERSEDE}, state = 'pending', lane = 1, \
                  attempts = 0, due_at = excluded.due_at, last_error = NULL \
                  WHERE worker.digest IS DISTINCT FROM excluded.digest OR worker.user_id IS DISTINCT FROM excluded.user_id"
@@ -67,18 +67,29 @@ impl Change {
     /// Says that a user should have no worker, as it is when the worker goes and the person stays; [`Change::leave`] is for
     /// people who leave. A row that says so already is left alone.
     pub fn unwant_worker(&mut self, account: AccountId, user: UserId, event: EventId) {
+        self.unwant(account, user, event, "0", Sql::new("desired IS NOT NULL"));
+    }
+
+    /// `keep` says whether the worker stays, offline; `which` of the user's rows are meant.
+    pub(super) fn unwant(&mut self, account: AccountId, user: UserId, event: EventId, keep: &str, which: Sql) {
         let now = self.database_now();
-        self.push(
-            Sql::new(format!(
-                "UPDATE worker SET desired = NULL, digest = NULL, desired_version = desired_version + 1, desired_at = {now}, \
+        let mut sql = Sql::new(format!(
+                "UPDATE worker SET desired = NULL, digest = NULL, keep = {keep}, desired_version = desired_version + 1, desired_at = {now}, \
                  event_id = ?, {SUPERSEDE}, state = 'pending', lane = 0, attempts = 0, due_at = {now}, last_error = NULL \
-                 WHERE account_id = ? AND user_id = ? AND desired IS NOT NULL"
+                 WHERE account_id = ? AND user_id = ? AND "
             ))
             .bind(event.to_string())
             .bind("\n")
             .bind(account.to_string())
-            .bind(user.to_string()),
-        );
+            .bind(user.to_string());
+        sql.push(which);
+        self.push(sql);
+    }
+
+    /// Says that workers which a user kept offline under other names than this go: the user is back, and has another one.
+    pub fn let_go_of_kept(&mut self, account: AccountId, user: UserId, name: &str, event: EventId) {
+        let others = Sql::new("keep = 1 AND name_fold <> ?").bind(fold(name));
+        self.unwant(account, user, event, "0", others);
     }
 
     pub(super) fn database_now(&self) -> &'static str {
@@ -95,7 +106,7 @@ pub async fn rename(tx: &Tx, wanted: &Wanted<'_>) -> Result<(), StoreError> {
     let name = wanted.desired.friendly_name.as_str();
     let taken = Sql::new(
         "DELETE FROM worker WHERE account_id = ? AND name_fold = ? AND (user_id IS NULL OR user_id <> ?) \
-         AND desired IS NULL AND due_at IS NULL AND lease_owner IS NULL",
+         AND desired IS NULL AND keep = 0 AND due_at IS NULL AND lease_owner IS NULL",
     )
     .bind(wanted.account.to_string())
     .bind(fold(name))
@@ -138,10 +149,14 @@ pub struct WorkerRow {
     pub sid: Option<String>,
     /// The worker as it should be; none: there should be none.
     pub desired: Option<DesiredWorker>,
+    /// Whether a worker that is not desired stays, offline.
+    pub keep: bool,
     /// Counts the changes of `desired`.
     pub desired_version: i64,
     /// When `desired` changed last.
     pub desired_at: Timestamp,
+    /// How long ago that was when the row was claimed; nothing when it is only read.
+    pub age: Duration,
     /// What we wrote or may have written (JSON).
     pub footprint: String,
     /// Desired workers that were replaced while somebody may have been writing them.
@@ -164,7 +179,7 @@ pub struct WorkerRow {
     pub removed_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, account_id, user_id, name, sid, desired, desired_version, desired_at, footprint, superseded, \
+const COLUMNS: &str = "id, account_id, user_id, name, sid, desired, keep, desired_version, desired_at, footprint, superseded, \
     applied_version, unsure, state, attempts, due_at, last_error, in_step_at, removed_at, lane";
 
 /// What to claim.
@@ -221,11 +236,14 @@ pub async fn claim(tx: &Tx, claim: &Claim<'_>) -> Result<Vec<WorkerRow>, StoreEr
     sql.push_str(" ORDER BY lane, due_at, id");
     sql.push_limit(u64::try_from(claim.limit).unwrap_or(u64::MAX));
     sql.push_str(if tx.is_postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
-    sql.push_str(&format!(" RETURNING {COLUMNS}"));
+    sql.push_str(&format!(" RETURNING {COLUMNS}, {now} - desired_at AS age"));
     let mut rows: Vec<(i64, WorkerRow)> = Vec::new();
     for row in tx.all_writing(sql).await? {
         match read(&row) {
-            Ok(worker) => rows.push((row.int("lane")?, worker)),
+            Ok(worker) => {
+                let age = Duration::from_millis(u64::try_from(row.int("age")?).unwrap_or(0));
+                rows.push((row.int("lane")?, WorkerRow { age, ..worker }));
+            }
             Err(error) => set_aside(tx, &row.text("id")?, &error.to_string()).await?,
         }
     }
@@ -418,8 +436,10 @@ fn read(row: &sea_orm::QueryResult) -> Result<WorkerRow, StoreError> {
         name: row.text("name")?,
         sid: row.text_opt("sid")?,
         desired: row.json_opt("worker", "desired")?,
+        keep: row.int("keep")? == 1,
         desired_version: row.int("desired_version")?,
         desired_at: Timestamp::from_millis(row.int("desired_at")?),
+        age: Duration::ZERO,
         footprint: row.text("footprint")?,
         superseded: superseded
             .lines()

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::queue::Ticket;
 use super::recorder::Report;
 use super::{Attempt, DriverPorts, DriverSettings};
-use crate::reconcile::desired_store::{Claimed, Known, Outcome, Record, Refused};
+use crate::reconcile::desired_store::{Claimed, Known, Outcome, Record, Refused, RowState};
 use crate::reconcile::execute::{self, Finished, WorkspaceFacts};
 use crate::reconcile::receipt::Stages;
 use crate::reconcile::row::Settlement;
@@ -80,6 +80,7 @@ async fn run(
         router: router.as_ref(),
         workspace: facts,
         settings: &settings.execute,
+        leavers: ports.routers.leavers(claimed.account),
         ambient: &ports.ambient,
         lease: &ticket.lease,
         progress: &progress,
@@ -101,6 +102,9 @@ fn log(claimed: &Claimed, finished: &Finished, began: Instant) {
     let outcome = state.as_str();
     match end.error {
         None => tracing::info!(%account, %worker, version, leaver, attempt, outcome, ms, "worker in step"),
+        Some(error) if state == RowState::Draining => {
+            tracing::info!(%account, %worker, version, leaver, attempt, outcome, ms, error, "worker waits for work in hand");
+        }
         Some(error) => {
             tracing::warn!(%account, %worker, version, leaver, attempt, outcome, ms, error, "worker not in step");
         }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::base::WorkerId;
+use crate::domain::LeaverPolicy;
 use crate::domain::worker::DesiredWorker;
 use crate::reconcile::desired_store::{ClaimRequest, LeaseId, RowState};
 use crate::reconcile::memory_store::MemoryStore;
@@ -30,7 +31,7 @@ fn house() -> House {
     let stats = Arc::new(Stats::default());
     let ports = DriverPorts {
         store: Arc::clone(&store) as Arc<_>,
-        routers: Arc::new(SameRouter(Arc::clone(&router) as Arc<_>)),
+        routers: Arc::new(SameRouter(Arc::clone(&router) as Arc<_>, LeaverPolicy::default())),
         ambient,
         observer: Arc::clone(&stats) as Arc<_>,
         wake: Wake::default(),
@@ -243,7 +244,7 @@ fn hanging(house: &mut House, panics: bool) {
     let inner = Arc::clone(&house.router);
     let slow: Arc<dyn TaskRouter> =
         Arc::new(Hanging { inner, hung: AtomicUsize::new(0), times: if panics { 1 } else { 16 }, panics });
-    house.ports.routers = Arc::new(SameRouter(slow));
+    house.ports.routers = Arc::new(SameRouter(slow, LeaverPolicy::default()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,6 +312,10 @@ async fn an_account_without_taskrouter_is_visible() {
     impl Routers for Nowhere {
         fn for_account(&self, _: AccountId) -> Option<Arc<dyn TaskRouter>> {
             None
+        }
+
+        fn leavers(&self, _: AccountId) -> LeaverPolicy {
+            LeaverPolicy::default()
         }
     }
     let mut house = house();

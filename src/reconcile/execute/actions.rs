@@ -16,7 +16,7 @@ const PATIENCE: u32 = 3;
 
 impl<'a> Run<'a> {
     pub(super) async fn perform(&mut self, action: Action) -> Result<Next, Stop> {
-        let writes = !matches!(action, Action::Look | Action::Adopt | Action::VerifyRemoved);
+        let writes = !matches!(action, Action::Look | Action::Adopt | Action::AwaitWork | Action::VerifyRemoved);
         if writes && !self.at.lease.allows_a_write() {
             return Err(Stop::Later("the lease could not be renewed in time".to_owned()));
         }
@@ -38,13 +38,8 @@ impl<'a> Run<'a> {
             }
             Action::SetChannel { name, channel } => self.set_channel(&action, name, *channel).await,
             Action::TakeOut { attributes } => self.take_out(&action, attributes.clone()).await,
-            Action::Remove => {
-                // Nothing is left to take out, or it was just done; or TaskRouter refuses to, again and again.
-                if !self.refused_take_out {
-                    self.stages.unavailable();
-                }
-                self.remove(&action).await
-            }
+            Action::AwaitWork => self.await_work().await,
+            Action::Remove => self.remove(&action).await,
             Action::VerifyRemoved => self.verify_removed().await,
         }
     }
@@ -203,10 +198,7 @@ impl<'a> Run<'a> {
     async fn take_out(&mut self, action: &Action, attributes: Option<Map<String, Value>>) -> Result<Next, Stop> {
         let (sid, _) = self.ours()?;
         let offline = match self.at.workspace.offline_activity(self.at.router).await {
-            Err(error) if error.kind == ErrorKind::Permanent && self.is_stubborn() => {
-                self.refused_take_out = true;
-                return Ok(Next::Go);
-            }
+            Err(error) if error.kind == ErrorKind::Permanent && self.is_stubborn() => return Ok(Next::Go),
             offline => offline?,
         };
         let update = WorkerUpdate {
@@ -223,11 +215,7 @@ impl<'a> Run<'a> {
             // Perhaps the activity is gone: learn it anew, and do not leave a leaver waiting for a slow retry.
             self.at.workspace.forget_offline_activity().await;
             // Whoever cannot be taken out of the queues can still be removed.
-            if !self.is_stubborn() {
-                return Err(Stop::Later(error.to_string()));
-            }
-            self.refused_take_out = true;
-            return Ok(Next::Go);
+            return if self.is_stubborn() { Ok(Next::Go) } else { Err(Stop::Later(error.to_string())) };
         }
         let Some(worker) = self.unless_changed(answer)? else { return Ok(Next::Replan) };
         self.effect(action);
@@ -243,6 +231,28 @@ impl<'a> Run<'a> {
     /// Whether what TaskRouter refuses was refused often enough to go on without it.
     fn is_stubborn(&self) -> bool {
         self.at.claimed.attempts >= PATIENCE
+    }
+
+    /// Goes on if nothing is in hand. Offers are none: they are rejected, and may reach a worker that is offline, too.
+    async fn await_work(&mut self) -> Result<Next, Stop> {
+        let (sid, _) = self.ours()?;
+        let open = match self.at.router.open_reservations(&sid).await {
+            // Whoever may not see the work cannot wait for it: TaskRouter refuses to delete a worker that has some.
+            Err(error) if error.kind == ErrorKind::Permanent && self.is_stubborn() => return Ok(Next::Go),
+            answer => answer,
+        };
+        let Some(open) = self.unless_changed(open)? else { return Ok(Next::Replan) };
+        let (offers, work): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|open| open.status == ReservationStatus::Pending);
+        if !offers.is_empty() && !self.rejected_offers {
+            self.rejected_offers = true;
+            self.take_out(&Action::TakeOut { attributes: None }, None).await?;
+            return Ok(Next::Replan);
+        }
+        if work.is_empty() {
+            return Ok(Next::Go);
+        }
+        Err(Stop::Refused(Refused::Draining, format!("waits for the end of work in hand{}", in_hand(&work))))
     }
 
     async fn remove(&mut self, action: &Action) -> Result<Next, Stop> {

@@ -6,18 +6,20 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::base::WorkerId;
+use crate::domain::{LeaverPolicy, LiveCalls};
 use crate::reconcile::desired_store::{ClaimRequest, DesiredStore, Lanes, LeaseId, Record, Recorded, RowState};
 use crate::reconcile::memory_store::MemoryStore;
 use crate::reconcile::observe::Stats;
 use crate::reconcile::row::Row;
 use crate::reconcile::testing::{account, ambient, desired, map};
 use crate::taskrouter::Operation::{
-    Activities, Channels, CreateWorker, DeleteWorker, FetchWorker, FindWorker, ListWorkers, SetChannel, UpdateWorker,
-    Workspace,
+    Activities, Channels, CreateWorker, DeleteWorker, FetchWorker, FindWorker, ListWorkers, Reservations, SetChannel,
+    UpdateWorker, Workspace,
 };
 use crate::taskrouter::memory::{Fault, MemoryTaskRouter};
 use crate::taskrouter::{Channel, NewWorker, Operation, ReservationStatus, Worker};
 
+mod leavers;
 mod lost;
 
 const LEASE: Duration = Duration::from_secs(10);
@@ -27,6 +29,7 @@ struct House {
     router: Arc<MemoryTaskRouter>,
     facts: WorkspaceFacts,
     settings: ExecuteSettings,
+    leavers: LeaverPolicy,
     ambient: Ambient,
     stats: Stats,
     seen: AtomicUsize,
@@ -40,6 +43,7 @@ fn house() -> House {
         router: Arc::new(MemoryTaskRouter::new()),
         facts: WorkspaceFacts::default(),
         settings: ExecuteSettings::default(),
+        leavers: LeaverPolicy::default(),
         ambient,
         stats: Stats::default(),
         seen: AtomicUsize::new(0),
@@ -84,6 +88,7 @@ impl House {
             router: self.router.as_ref(),
             workspace: &self.facts,
             settings: &self.settings,
+            leavers: self.leavers,
             ambient: &self.ambient,
             lease: &lease,
             progress: &|known| progress.lock().unwrap().push(known),
@@ -195,7 +200,10 @@ async fn a_leaver_is_taken_out_removed_and_read_back() {
     house.want("ana", None);
     let row = house.once().await;
     assert_eq!((row.state, row.known), (RowState::Removed, Known::default()));
-    assert_eq!(house.calls(), [FetchWorker, Workspace, Activities, UpdateWorker, DeleteWorker, FetchWorker]);
+    assert_eq!(
+        house.calls(),
+        [FetchWorker, Workspace, Activities, UpdateWorker, Reservations, DeleteWorker, FetchWorker]
+    );
     assert!(house.router.workers().is_empty());
 
     house.want("ana", Some(agent("ana", "north")));
@@ -203,7 +211,7 @@ async fn a_leaver_is_taken_out_removed_and_read_back() {
     house.want("ana", None);
     house.calls();
     house.once().await;
-    assert_eq!(house.calls(), [FetchWorker, UpdateWorker, DeleteWorker, FetchWorker]);
+    assert_eq!(house.calls(), [FetchWorker, UpdateWorker, Reservations, DeleteWorker, FetchWorker]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +225,8 @@ async fn whoever_left_before_anything_was_done_costs_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn work_in_hand_blocks_removal_visibly() {
-    let house = house();
+    let mut house = house();
+    house.leavers.live_calls = LiveCalls::Cut;
     house.want("ana", Some(agent("ana", "north")));
     house.once().await;
     let sid = house.worker("ana").sid;
@@ -264,7 +273,7 @@ async fn an_existing_worker_is_adopted_by_name_and_keeps_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s62_protected_workers_are_reported_and_left_alone() {
+async fn protected_workers_are_reported_and_left_alone() {
     let house = house();
     let there = NewWorker {
         friendly_name: "root".to_owned(),
@@ -432,6 +441,7 @@ async fn no_write_begins_on_a_lease_that_is_about_to_lapse() {
         router: house.router.as_ref(),
         workspace: &house.facts,
         settings: &house.settings,
+        leavers: house.leavers,
         ambient: &house.ambient,
         lease: &lease,
         progress: &|_| (),

@@ -126,13 +126,24 @@ fn a_leaver_is_taken_out_before_removal() {
 }
 
 #[test]
+fn work_in_hand_is_waited_for_between_taking_out_and_removal() {
+    let mut found = state("ana@acme.example", json!({}));
+    found.available = true;
+    let policy = PlanPolicy { drain: true, ..PlanPolicy::default() };
+    assert_eq!(
+        plan(None, &Applied::default(), &Observed::Ours(found), &policy).unwrap(),
+        [Action::TakeOut { attributes: None }, Action::AwaitWork, Action::Remove, Action::VerifyRemoved]
+    );
+}
+
+#[test]
 fn a_namesake_is_never_removed() {
     let found = state("ana@acme.example", json!({}));
     assert_eq!(plan(None, &Applied::default(), &Observed::Namesake(found), &PlanPolicy::default()), Ok(Vec::new()));
 }
 
 #[test]
-fn s62_protected_workers_are_not_adopted() {
+fn protected_workers_are_not_adopted() {
     let wanted = desired(json!({"roles": ["admin"], "full_name": "Ana"}), &[]);
     for roles in [json!(["agent", "admin"]), json!("admin")] {
         let found = Observed::Namesake(state("ana@acme.example", json!({"roles": roles})));
@@ -164,6 +175,7 @@ struct Model {
 impl Model {
     fn apply(&mut self, action: &Action, desired: Option<&DesiredWorker>, policy: &PlanPolicy) {
         match action {
+            Action::AwaitWork => return,
             Action::Look | Action::VerifyRemoved => {
                 self.shown = self.real.clone().map_or(Observed::Absent, Observed::Ours);
                 return;
@@ -260,8 +272,10 @@ proptest! {
         real in proptest::option::of(states()),
         how in 0..3_u8,
         new_worker_channels in channels(),
+        keep_offline in any::<bool>(),
+        drain in any::<bool>(),
     ) {
-        let policy = PlanPolicy { new_worker_channels, ..PlanPolicy::default() };
+        let policy = PlanPolicy { keep_offline, drain, new_worker_channels, ..PlanPolicy::default() };
         let shown = match (how, real.clone()) {
             (0, _) => Observed::Unknown,
             (1, Some(state)) => Observed::Namesake(state),
@@ -275,17 +289,27 @@ proptest! {
             if actions.is_empty() {
                 break;
             }
-            // Looking shows what there is, and only then the steps can be named: a second round. Nothing needs a third.
-            prop_assert!(round < 2, "still {actions:?}");
+            // Looking shows what there is, and only then the steps can be named: a second round. A third reads back what stays.
+            prop_assert!(round < 3, "still {actions:?}");
             for action in &actions {
                 model.apply(action, desired.as_ref(), &policy);
             }
-            if actions != [Action::Look] {
+            if !actions.contains(&Action::Look) {
                 model.applied = desired.as_ref().map(DesiredWorker::applied).unwrap_or_default();
                 prop_assert_eq!(plan(desired.as_ref(), &model.applied, &model.shown, &policy), Ok(Vec::new()));
             }
         }
         match &desired {
+            None if adoptable && keep_offline => {
+                prop_assert_eq!(model.real.is_some(), real.is_some());
+                if let (Some(left), Some(found)) = (model.real, real) {
+                    prop_assert!(is_out(&left));
+                    let mut stripped = found.clone();
+                    stripped.available = false;
+                    stripped.attributes.shift_remove(ROUTING);
+                    prop_assert_eq!(left, stripped, "all but the work stays as found");
+                }
+            }
             None => prop_assert!(!adoptable || model.real.is_none()),
             Some(desired) => {
                 let worker = model.real.clone().unwrap();
@@ -296,6 +320,39 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_protected_worker_is_taken_out_and_never_removed(
+        found in states(),
+        keep_offline in any::<bool>(),
+        drain in any::<bool>(),
+    ) {
+        let mut found = found;
+        found.attributes.insert("roles".to_owned(), json!(["agent", "admin"]));
+        let policy = PlanPolicy { keep_offline, drain, ..protecting("admin") };
+        let mut model = Model { applied: Applied::default(), shown: Observed::Ours(found.clone()), real: Some(found) };
+        for round in 0.. {
+            prop_assert!(round < 3);
+            match plan(None, &model.applied, &model.shown, &policy) {
+                Ok(actions) if actions.is_empty() => {
+                    prop_assert!(keep_offline);
+                    break;
+                }
+                Ok(actions) => {
+                    prop_assert!(!actions.contains(&Action::Remove));
+                    for action in &actions {
+                        model.apply(action, None, &policy);
+                    }
+                }
+                Err(refusal) => {
+                    prop_assert_eq!(refusal, Refusal::Protected { role: "admin".to_owned() });
+                    prop_assert!(!keep_offline);
+                    break;
+                }
+            }
+        }
+        prop_assert!(model.real.is_some_and(|left| is_out(&left)));
     }
 
     #[test]

@@ -46,6 +46,31 @@ impl SqlBench {
         Self { core, accounts, sql: database.connect().await }
     }
 
+    async fn say(&self, account: AccountId, name: &str, desired: Option<DesiredWorker>, reason: Reason) -> WorkerId {
+        self.enlist(account, name).await;
+        let (user, id, event) = (person(account, name), self.core.ambient().id(), self.core.ambient().id::<EventId>());
+        self.core
+            .store()
+            .write(move |tx| {
+                let desired = desired.clone();
+                Box::pin(async move {
+                    let mut change = tx.change();
+                    match &desired {
+                        Some(desired) => change.want_worker(&Wanted { id, account, user, desired, event })?,
+                        None => {
+                            let (accepted, had_access) = (None, false);
+                            change.leave(&Leaving { account, user, reason, event, accepted, had_access });
+                        }
+                    }
+                    tx.apply(change).await?;
+                    Ok::<_, StoreError>(())
+                })
+            })
+            .await
+            .unwrap();
+        self.row(account, user).await.id
+    }
+
     /// Receipts are those of users.
     async fn enlist(&self, account: AccountId, name: &str) {
         let user = person(account, name);
@@ -86,32 +111,18 @@ impl Bench for SqlBench {
     }
 
     async fn want(&self, account: AccountId, name: &str, desired: Option<DesiredWorker>) -> WorkerId {
-        self.enlist(account, name).await;
-        let (user, id, event) = (person(account, name), self.core.ambient().id(), self.core.ambient().id::<EventId>());
-        self.core
-            .store()
-            .write(move |tx| {
-                let desired = desired.clone();
-                Box::pin(async move {
-                    let mut change = tx.change();
-                    match &desired {
-                        Some(desired) => change.want_worker(&Wanted { id, account, user, desired, event })?,
-                        None => change.leave(&Leaving {
-                            account,
-                            user,
-                            reason: Reason::Deactivated,
-                            event,
-                            accepted: None,
-                            had_access: false,
-                        }),
-                    }
-                    tx.apply(change).await?;
-                    Ok::<_, StoreError>(())
-                })
-            })
-            .await
-            .unwrap();
-        self.row(account, user).await.id
+        self.say(account, name, desired, Reason::Deleted).await
+    }
+
+    async fn keep_offline(&self, account: AccountId, name: &str) -> WorkerId {
+        let set = async |choice| {
+            let sql = format!("UPDATE account SET deactivated = '{choice}' WHERE id = '{account}'");
+            self.sql.run(&sql).await.unwrap();
+        };
+        set("keep-offline").await;
+        let worker = self.say(account, name, None, Reason::Deactivated).await;
+        set("remove").await;
+        worker
     }
 
     async fn look(&self, worker: WorkerId) -> View {
@@ -126,7 +137,9 @@ impl Bench for SqlBench {
 
     async fn pass(&self, by: Duration) {
         let ms = by.as_millis();
-        let sql = format!("UPDATE worker SET due_at = due_at - {ms}, lease_until = lease_until - {ms}");
+        let sql = format!(
+            "UPDATE worker SET due_at = due_at - {ms}, lease_until = lease_until - {ms}, desired_at = desired_at - {ms}"
+        );
         self.sql.run(&sql).await.unwrap();
         let times = ["accepted_at", "unavailable_at", "removed_at", "verified_at"];
         let back: Vec<String> = times.iter().map(|time| format!("{time} = {time} - {ms}")).collect();

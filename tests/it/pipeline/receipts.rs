@@ -263,6 +263,8 @@ async fn every_look_at_the_receipts_uses_an_index(db: Db) {
         let plan = plan.join("\n");
         // Without statistics PostgreSQL may take any index that fits.
         let index = if db == Db::Sqlite { index } else { " receipt_" };
+        // The whole of a partial index is what is open, which is little.
+        let plan = plan.replace("SCAN receipt USING INDEX receipt_open", "SEARCH receipt_open");
         assert!(
             plan.contains(index) && !plan.contains("SCAN receipt") && !plan.contains("Seq Scan"),
             "{query}: {plan}"
