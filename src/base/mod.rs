@@ -8,6 +8,7 @@ mod ambient;
 mod causes;
 mod cursor;
 mod fold;
+mod histogram;
 mod ids;
 mod seal;
 mod secret;
@@ -19,6 +20,7 @@ pub use ambient::{Ambient, Clock, Entropy, MockClock, OsEntropy, SeededEntropy, 
 pub use causes::Causes;
 pub use cursor::Page;
 pub use fold::fold;
+pub use histogram::Histogram;
 pub use ids::{AccountId, ClientId, ConnectionId, EventId, GroupId, IdError, RuleId, TokenId, UserId, WorkerId};
 pub use seal::{Keyring, SealError};
 pub use secret::{SecretToken, token_hash};

@@ -17,7 +17,7 @@ mod types;
 use async_trait::async_trait;
 
 pub use error::{ErrorKind, Operation, TaskRouterError};
-pub use stats::{CallCounts, CallStats, OperationCalls};
+pub use stats::{Allowance, CallCounts, CallStats, OperationCalls};
 pub use types::{
     ATTRIBUTES_LIMIT, Activity, ActivitySid, Channel, ETag, NewWorker, PageToken, Reservation, ReservationStatus,
     SidError, Worker, WorkerChannel, WorkerPage, WorkerSid, WorkerUpdate, Workspace,

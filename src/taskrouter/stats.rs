@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{ErrorKind, Operation, TaskRouterError};
+use crate::base::Histogram;
 
 /// What became of the calls of one operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,8 +14,10 @@ pub struct OperationCalls {
     pub succeeded: u64,
     /// Calls that failed, by what the failure means.
     pub failed: BTreeMap<&'static str, u64>,
-    /// The sum of the times to the answer.
-    pub total_time: Duration,
+    /// All calls by the HTTP status of the answer, if there was one.
+    pub statuses: BTreeMap<Option<u16>, u64>,
+    /// The times to the answer.
+    pub times: Histogram,
     /// The longest time to an answer.
     pub longest: Duration,
 }
@@ -24,6 +27,17 @@ impl OperationCalls {
     pub fn total(&self) -> u64 {
         self.succeeded + self.failed.values().sum::<u64>()
     }
+}
+
+/// How fast a client may call now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Allowance {
+    /// Calls a second, if they are limited.
+    pub rate: Option<f64>,
+    /// Calls at a time.
+    pub calls: usize,
+    /// Calls that have their turn, and those that wait for their moment with it.
+    pub in_flight: usize,
 }
 
 /// The calls since the start, at one moment.
@@ -59,16 +73,23 @@ impl CallStats {
         self.with(|counts| counts.clone())
     }
 
-    pub(super) fn record<T>(&self, operation: Operation, time: Duration, result: &Result<T, TaskRouterError>) {
+    pub(super) fn record<T>(
+        &self,
+        operation: Operation,
+        time: Duration,
+        status: Option<u16>,
+        result: &Result<T, TaskRouterError>,
+    ) {
         self.with(|counts| {
             let calls = counts.operations.entry(operation).or_default();
-            calls.total_time += time;
+            calls.times.record(time);
+            *calls.statuses.entry(status).or_default() += 1;
             calls.longest = calls.longest.max(time);
             match result {
                 Ok(_) => calls.succeeded += 1,
                 Err(error) => *calls.failed.entry(ErrorKind::as_str(error.kind)).or_default() += 1,
             }
-            if result.as_ref().is_err_and(|error| error.status == Some(429)) {
+            if status == Some(429) {
                 counts.throttled += 1;
             }
         });

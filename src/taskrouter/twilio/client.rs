@@ -4,22 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, ETAG, IF_MATCH};
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
 use super::answer::Context;
-use super::limiter::Limiter;
+use super::limiter::{Limiter, Sort};
+use super::pace::Taken;
 use super::{TwilioConfig, TwilioConfigError, wire};
 use crate::base::Ambient;
 use crate::net::{Body, Destination, HttpClient, Request, Response};
-use crate::taskrouter::stats::CallStats;
+use crate::taskrouter::stats::{Allowance, CallStats};
 use crate::taskrouter::{ETag, ErrorKind, Operation, Result, TaskRouterError, Worker, WorkerSid};
 
 /// Room for a page of 1,000 workers with the longest attributes, every quote of them escaped.
 const CAP: usize = 16 << 20;
+
+/// How many calls Twilio has under way for the account (Twilio's error 20429).
+const COMPANY: HeaderName = HeaderName::from_static("twilio-concurrent-requests");
+/// The parameters by which workers are looked for with an expression, which is limited for itself.
+const EXPRESSIONS: [&str; 2] = ["TargetWorkersExpression", "EvaluateWorkerAttributes"];
 
 /// A call to be made.
 pub(super) struct Call {
@@ -121,6 +127,10 @@ impl Client {
         Arc::clone(&self.stats)
     }
 
+    pub(super) fn allowance(&self) -> Allowance {
+        self.limiter.allowance()
+    }
+
     /// A URL below the workspace.
     pub(super) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.workspace.clone();
@@ -191,19 +201,26 @@ impl Client {
     async fn counted<T>(&self, call: Call, read: impl FnOnce(Context, Response) -> Result<T>) -> Result<T> {
         let context = call.context;
         let method = call.method.clone();
-        let _turn = self.limiter.turn().await.map_err(|no_turn| {
+        let _turn = self.limiter.turn(sort_of(&call.url)).await.map_err(|no_turn| {
             self.stats.record_held_back();
             let message = "held back: TaskRouter asked to slow down, or too many calls are under way";
             TaskRouterError::new(ErrorKind::Retryable, context.operation, message).retry_after(Some(no_turn.wait))
         })?;
         let start = Instant::now();
-        let result = self.attempt(call).await.and_then(|response| read(context, response));
+        let mut status = None;
+        let result = self.attempt(call).await.and_then(|response| {
+            status = Some(response.status);
+            read(context, response)
+        });
         let time = start.elapsed();
-        self.stats.record(context.operation, time, &result);
-        let (outcome, status, code) = match &result {
-            Ok(_) => ("succeeded", None, None),
-            Err(error) => (error.kind.as_str(), error.status, error.code),
+        let (outcome, code) = match &result {
+            Ok(_) => ("succeeded", None),
+            Err(error) => {
+                status = error.status.or(status);
+                (error.kind.as_str(), error.code)
+            }
         };
+        self.stats.record(context.operation, time, status, &result);
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(operation = %context.operation, %method, outcome, status, code, ms, "called TaskRouter");
         result
@@ -226,12 +243,16 @@ impl Client {
             request = request.body(Body::Form(call.form));
         }
         let response = self.http.send(request).await.map_err(|failure| context.unanswered(&failure))?;
+        let company = response.header(&COMPANY).and_then(|text| text.trim().parse().ok());
+        if response.status != 429 {
+            self.limiter.ended(Taken { refused: false, company, retry_after: None });
+        }
         if (200..300).contains(&response.status) {
             return Ok(response);
         }
         let mut error = context.refused(&response, self.ambient.now());
         if error.status == Some(429) {
-            self.limiter.throttled(error.retry_after);
+            self.limiter.ended(Taken { refused: true, company, retry_after: error.retry_after });
         }
         self.scrub(&mut error);
         Err(error)
@@ -244,6 +265,11 @@ impl Client {
             error.message = error.message.replace(secret, "[secret]");
         }
     }
+}
+
+fn sort_of(url: &Url) -> Sort {
+    let by_expression = url.query_pairs().any(|(name, _)| EXPRESSIONS.contains(&name.as_ref()));
+    if by_expression { Sort::Expression } else { Sort::Usual }
 }
 
 fn extend(url: &mut Url, path: &[&str]) {

@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod limiter;
+mod pace;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use self::client::{Call, Client};
-use super::stats::CallStats;
+use super::stats::{Allowance, CallStats};
 use super::{
     ATTRIBUTES_LIMIT, Activity, Channel, ETag, ErrorKind, NewWorker, Operation, PageToken, Reservation,
     ReservationStatus, Result, TaskRouter, TaskRouterError, Worker, WorkerChannel, WorkerPage, WorkerSid, WorkerUpdate,
@@ -104,6 +105,11 @@ impl TwilioTaskRouter {
     /// The counters of this client's calls.
     pub fn stats(&self) -> Arc<CallStats> {
         self.client.stats()
+    }
+
+    /// How fast it may call now.
+    pub fn allowance(&self) -> Allowance {
+        self.client.allowance()
     }
 
     /// A short list, read to its end.

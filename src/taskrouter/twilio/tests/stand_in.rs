@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use tokio::net::TcpListener;
 
 use super::*;
@@ -17,12 +18,16 @@ struct Pair {
 
 impl Pair {
     async fn start(options: StandInOptions) -> Self {
+        Self::start_with(options, |config| config).await
+    }
+
+    async fn start_with(options: StandInOptions, set: impl FnOnce(TwilioConfig) -> TwilioConfig) -> Self {
         let stand_in = StandIn::open(options, Ambient::system()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         tokio::spawn(Arc::clone(&stand_in).serve(listener, std::future::pending()));
         let known = stand_in.credentials();
-        let config = TwilioConfig::new(base, &known.workspace_sid, &known.api_key, known.api_secret);
+        let config = set(TwilioConfig::new(base, &known.workspace_sid, &known.api_key, known.api_secret));
         let client = TwilioTaskRouter::new(config, HttpClient::new().unwrap(), Ambient::system()).unwrap();
         Self { stand_in, client }
     }
@@ -103,4 +108,53 @@ async fn no_error_ever_claims_too_much() {
         }
     }
     assert!(ambiguous > 8 && sure > 2, "{ambiguous} {sure}");
+}
+
+/// So many calls are made by sixteen at a time, each until it is taken; returns how many were refused.
+async fn until_taken(pair: &Pair, count: usize) -> u64 {
+    let calls = (0..count).map(|_| async {
+        while let Err(error) = pair.client.workspace().await {
+            assert_eq!(error.kind, ErrorKind::Retryable, "{error}");
+        }
+    });
+    futures::stream::iter(calls).for_each_concurrent(16, |call| call).await;
+    pair.client.stats().counts().throttled
+}
+
+fn limited(calls_a_second: u32) -> StandInOptions {
+    let faults = Faults { limit_per_second: Some(calls_a_second), latency_ms: 20, ..Faults::default() };
+    StandInOptions { faults, ..StandInOptions::default() }
+}
+
+#[tokio::test]
+async fn a_configured_rate_is_never_refused() {
+    let pair = Pair::start_with(limited(25), |config| TwilioConfig { rate: Some(25.0), ..config }).await;
+    assert_eq!(until_taken(&pair, 60).await, 0);
+    assert_eq!(pair.client.allowance().rate, Some(25.0));
+}
+
+#[tokio::test]
+async fn an_unknown_rate_is_found_at_the_stand_in() {
+    let pair = Pair::start_with(limited(40), |config| config).await;
+    let refused = until_taken(&pair, 200).await;
+    let allowance = pair.client.allowance();
+    assert!(refused <= 50, "{refused} of {} refused", 200 + refused);
+    assert!(allowance.rate.is_some_and(|rate| (10.0..60.0).contains(&rate)), "{allowance:?}");
+    assert_eq!(allowance.in_flight, 0);
+}
+
+#[tokio::test]
+async fn queries_by_expression_keep_to_their_own_rate() {
+    let pair = Pair::start(StandInOptions::default()).await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..5 {
+        let url = pair.client.workers_url(&[("TargetWorkersExpression", "roles HAS 'agent'")]);
+        pair.client.worker_page(Operation::ListWorkers, url).await.unwrap();
+    }
+    assert!(began.elapsed() >= Duration::from_millis(1_300), "{:?}", began.elapsed());
+    let began = tokio::time::Instant::now();
+    for _ in 0..5 {
+        pair.client.workspace().await.unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_millis(1_000), "others do not wait: {:?}", began.elapsed());
 }
