@@ -1,8 +1,11 @@
 //! The only place that wires the parts together; `main` and the tests both come through here.
 
+mod copies;
 mod housekeeping;
 mod keys;
+mod metrics;
 mod routers;
+mod words;
 
 use std::fs::DirBuilder;
 use std::io;
@@ -14,13 +17,15 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
+use uuid::Uuid;
 
 use crate::base::{Ambient, Keyring};
-use crate::config::{Config, Database, TaskRouterConfig};
+use crate::config::{Config, Database, OpsListen, TaskRouterConfig};
 use crate::net::{HttpClient, HttpError};
 use crate::reconcile::driver::{self, DriverHandle, DriverPorts, DriverSettings, Wake as DriverWake};
 use crate::reconcile::execute::ExecuteSettings;
@@ -31,11 +36,17 @@ use crate::service::{Core, ServiceError, Wake};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::taskrouter::stand_in::{StandIn, StandInError, StandInOptions};
 use crate::taskrouter::twilio::{TwilioConfig, TwilioConfigError};
-use crate::web::{Limits, Readiness, ServerSettings, WebState, serve, site};
+use crate::web::{Limits, Readiness, ServerSettings, WebState, ops_site, serve, site};
+use metrics::Gauges;
 use routers::AccountRouters;
+use words::Words;
 
 /// The directory of the stand-in inside the data directory.
 pub const STAND_IN_DIRECTORY: &str = "stand-in";
+/// Connections for monitoring that are served at once.
+const OPS_CONNECTIONS: usize = 32;
+/// How long monitoring may take to read its last answer when the server stops.
+const OPS_GRACE: Duration = Duration::from_secs(1);
 /// How long to wait before a failed recomputation is tried again.
 const RECOMPUTE_RETRY: Duration = Duration::from_secs(1);
 /// How often waiting recomputations are looked for without being told.
@@ -64,6 +75,11 @@ pub enum AppError {
     /// The address is not free.
     #[error("cannot listen at {0}: {1}; choose another with --listen or ROLLCALL_LISTEN")]
     Listen(SocketAddr, io::Error),
+    /// The address for monitoring was chosen, and is not free.
+    #[error(
+        "cannot listen at {0} for monitoring: {1}; choose another address with ROLLCALL_OPS_LISTEN, or set it to nothing for no metrics"
+    )]
+    OpsListen(SocketAddr, io::Error),
     /// The stand-in cannot run.
     #[error("the built-in stand-in of TaskRouter cannot run: {0}")]
     StandIn(#[from] StandInError),
@@ -123,6 +139,8 @@ pub struct App {
     address: SocketAddr,
     public_url: String,
     listener: TcpListener,
+    ops: Option<(TcpListener, SocketAddr)>,
+    paused: bool,
     readiness: Readiness,
     settings: (ServerSettings, Limits),
     pushes: PushLog,
@@ -142,6 +160,7 @@ impl App {
             TcpListener::bind(config.listen).await.map_err(|error| AppError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| AppError::Listen(config.listen, error))?;
         let public_url = config.public_url_at(address);
+        let ops = listen_for_monitoring(config.ops_listen).await?;
         let (wake, stop, tasks) = (Wake::default(), CancellationToken::new(), TaskTracker::new());
         let core = Arc::new(open(config, ambient.clone(), &public_url, wake.clone()).await?);
         let stand_in = match &config.taskrouter.credentials {
@@ -167,7 +186,22 @@ impl App {
         tasks.spawn(writer.run(stop.clone()));
         tasks.spawn(recompute(Arc::clone(&core), wake.clone(), stop.clone()));
         let stats = Arc::new(Stats::default());
-        let driver = start_driver(config, &core, &routers, &stats, &wake, ambient, &stop, &tasks);
+        let copy = ambient.id::<Uuid>().to_string();
+        let telling =
+            copies::tell(Arc::clone(&core), copy.clone(), Arc::clone(&stats), config.reconciler.paused, stop.clone());
+        tasks.spawn(telling);
+        let (driver, driver_wake) = start_driver(config, &core, &routers, &stats, ambient);
+        let words = Words {
+            core: Arc::clone(&core),
+            routers: Arc::clone(&routers),
+            driver: driver_wake,
+            copy,
+            stop: stop.clone(),
+        };
+        let news = Arc::new(Notify::new());
+        tasks.spawn(words.clone().wake(wake, Arc::clone(&news)));
+        tasks.spawn(words.clone().tell(news));
+        tasks.spawn(words.hear());
         let server = ServerSettings {
             keep_alive: config.server.keep_alive,
             opening: config.server.request_timeout,
@@ -179,6 +213,8 @@ impl App {
             address,
             public_url,
             listener,
+            ops,
+            paused: config.reconciler.paused,
             readiness: Readiness::default(),
             settings: (server, limits(config)),
             pushes,
@@ -201,6 +237,12 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where monitoring is listened for.
+    #[must_use]
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().map(|(_, address)| *address)
     }
 
     /// Where others reach it.
@@ -236,7 +278,23 @@ impl App {
     /// Serves until `shutdown` is done; then finishes what is under way, so that nothing is lost and little is repeated.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), JoinError> {
         let (server, limits) = self.settings;
-        let state = WebState::new(Arc::clone(&self.core), self.readiness.clone(), &limits, self.pushes);
+        let state = WebState::new(Arc::clone(&self.core), self.readiness.clone(), &limits, self.pushes.clone());
+        if let Some((listener, _)) = self.ops {
+            let gauges = Gauges {
+                started: self.core.ambient().now(),
+                core: self.core,
+                routers: self.routers,
+                stats: self.stats,
+                traffic: Arc::clone(state.traffic()),
+                pushes: self.pushes,
+                paused: self.paused,
+                told: tokio::sync::Mutex::default(),
+            };
+            let site = ops_site(state.clone(), gauges.telling());
+            let settings = ServerSettings { max_connections: OPS_CONNECTIONS, shutdown_grace: OPS_GRACE, ..server };
+            // To the very end, so that whoever asks learns that this copy is stopping.
+            self.tasks.spawn(serve(listener, site, settings, self.stop.clone().cancelled_owned()));
+        }
         self.readiness.set(true);
         let readiness = self.readiness.clone();
         let stopping = async move {
@@ -255,6 +313,28 @@ impl App {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Several servers on a machine have the same default: all but the first go on without. An address that somebody chose is
+/// taken at its word.
+async fn listen_for_monitoring(wanted: Option<OpsListen>) -> Result<Option<(TcpListener, SocketAddr)>, AppError> {
+    let Some(OpsListen { address, chosen }) = wanted else { return Ok(None) };
+    let bound = match TcpListener::bind(address).await {
+        Ok(listener) => listener.local_addr().map(|bound| (listener, bound)),
+        Err(error) => Err(error),
+    };
+    match bound {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if chosen => Err(AppError::OpsListen(address, error)),
+        Err(error) => {
+            tracing::warn!(
+                %address,
+                %error,
+                "no metrics: the address for monitoring is taken, by another copy perhaps. Set ROLLCALL_OPS_LISTEN to a free one, or to nothing"
+            );
+            Ok(None)
+        }
     }
 }
 
@@ -322,17 +402,13 @@ fn paced(base: TwilioConfig, taskrouter: &TaskRouterConfig) -> TwilioConfig {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "wiring: each part is named once, here")]
 fn start_driver(
     config: &Config,
     core: &Arc<Core>,
     routers: &Arc<AccountRouters>,
     stats: &Arc<Stats>,
-    wake: &Wake,
     ambient: Ambient,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
-) -> DriverHandle {
+) -> (DriverHandle, DriverWake) {
     let driver_wake = DriverWake::default();
     let ports = DriverPorts {
         store: Arc::new(SqlStore::new(Arc::clone(core.store()))),
@@ -357,17 +433,7 @@ fn start_driver(
             "THE RECONCILER IS PAUSED (ROLLCALL_RECONCILER__PAUSED): pushes are accepted, nothing happens at TaskRouter"
         );
     }
-    let (workers, stop, routers) = (Arc::clone(&wake.workers), stop.clone(), Arc::clone(routers));
-    tasks.spawn(async move {
-        while stop.run_until_cancelled(workers.notified()).await.is_some() {
-            // The work may be for an account that was made a moment ago: without its TaskRouter it would be put off.
-            if let Err(error) = routers.refresh().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the accounts could not be read");
-            }
-            driver_wake.wake();
-        }
-    });
-    driver
+    (driver, driver_wake)
 }
 
 /// Does what waits to be recomputed, chunk by chunk.

@@ -12,6 +12,8 @@ pub mod cli;
 pub mod config;
 /// Roles, users, workers: pure.
 pub mod domain;
+/// What monitoring is told.
+pub mod metrics;
 /// The one outbound HTTP client.
 pub mod net;
 /// Brings the workers at TaskRouter in step.

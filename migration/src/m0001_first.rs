@@ -301,7 +301,22 @@ CREATE INDEX worker_user ON worker (user_id) WHERE user_id IS NOT NULL
 --
 CREATE INDEX worker_sid ON worker (account_id, sid) WHERE sid IS NOT NULL
 --
-CREATE INDEX worker_due ON worker (lane, due_at) WHERE due_at IS NOT NULL
+CREATE INDEX worker_due ON worker (account_id, lane, due_at) WHERE due_at IS NOT NULL
+--
+CREATE TABLE settled (
+    account_id $text NOT NULL,
+    slot bigint NOT NULL,
+    copy_id $text NOT NULL,
+    workers bigint NOT NULL,
+    PRIMARY KEY (account_id, slot, copy_id)
+)
+--
+CREATE TABLE copy (
+    id $text NOT NULL PRIMARY KEY,
+    version $text NOT NULL,
+    paused bigint NOT NULL,
+    seen_at bigint NOT NULL
+)
 --
 CREATE TABLE receipt (
     seq $serial,

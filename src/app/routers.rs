@@ -1,6 +1,6 @@
 //! Which TaskRouter an account has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub struct AccountRouters {
     settings: TaskRouterConfig,
     shared: bool,
     known: RwLock<Known>,
+    names: RwLock<BTreeMap<AccountId, String>>,
 }
 
 impl AccountRouters {
@@ -53,13 +54,39 @@ impl AccountRouters {
         shared: bool,
     ) -> Result<Self, AppError> {
         let own = own.map(|own| TwilioTaskRouter::new(own, http.clone(), ambient.clone())).transpose()?.map(Arc::new);
-        Ok(Self { core, http, ambient, own, settings: settings.clone(), shared, known: RwLock::default() })
+        Ok(Self {
+            core,
+            http,
+            ambient,
+            own,
+            settings: settings.clone(),
+            shared,
+            known: RwLock::default(),
+            names: RwLock::default(),
+        })
     }
 
     /// The client that the configuration or the stand-in gives.
     #[must_use]
     pub fn own(&self) -> Option<&Arc<TwilioTaskRouter>> {
         self.own.as_ref()
+    }
+
+    /// The names of all accounts.
+    pub(super) fn names(&self) -> BTreeMap<AccountId, String> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every client once, with the name of the account that it is for; one that several accounts share is for `default`.
+    pub(super) fn clients(&self) -> Vec<(String, Arc<TwilioTaskRouter>)> {
+        let names = self.names();
+        let is_own = |client: &Arc<_>| self.own.as_ref().is_some_and(|own| Arc::ptr_eq(own, client));
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let others = known.clients.iter().filter(|(_, client)| !is_own(client)).map(|(account, client)| {
+            let name = names.get(account).cloned().unwrap_or_default();
+            (name, Arc::clone(client))
+        });
+        self.own.iter().map(|own| (DEFAULT.to_owned(), Arc::clone(own))).chain(others).collect()
     }
 
     /// Looks for accounts that were made or changed since.
@@ -70,7 +97,10 @@ impl AccountRouters {
             return Ok(());
         }
         known.epoch = epoch;
-        for account in self.core.list_accounts().await? {
+        let accounts = self.core.list_accounts().await?;
+        let names = accounts.iter().map(|account| (account.id, account.name.to_string())).collect();
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        for account in accounts {
             known.leavers.insert(account.id, account.leavers);
             if known.clients.contains_key(&account.id) {
                 continue;

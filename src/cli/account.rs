@@ -157,7 +157,7 @@ impl AccountCommand {
                         0 => "none".to_owned(),
                         version => format!("version {version}"),
                     };
-                    let waiting = backlogs.get(&account.id).map_or_else(
+                    let waiting = backlogs.get(&account.id).filter(|backlog| !backlog.is_empty()).map_or_else(
                         || "nothing".to_owned(),
                         |backlog| format!("{} to remove, {} others", backlog.leavers, backlog.others),
                     );

@@ -83,6 +83,8 @@ pub(super) fn calm(loaded: &mut Loaded) {
     if loaded.is_default("log.filter") {
         "warn,rollcall::app=error".clone_into(&mut loaded.config.log.filter);
     }
+    // Nobody monitors a demonstration, and a server beside it may want the port.
+    loaded.config.ops_listen = None;
 }
 
 /// By this the tokens of earlier demonstrations are known.

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are the help texts here, which are not Markdown")]
 
 pub mod account;
+pub mod backlog;
 pub mod check_config;
 pub mod client;
 pub mod connection;
@@ -84,6 +85,7 @@ pub enum Command {
     Migrate(migrate::MigrateArgs),
     #[command(subcommand)]
     Account(account::AccountCommand),
+    Backlog(backlog::BacklogArgs),
     #[command(subcommand)]
     Connection(connection::ConnectionCommand),
     #[command(subcommand)]
@@ -175,6 +177,7 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 app::open(config, Ambient::system(), &config.public_url_at(config.listen), Wake::default()).await?;
             match command {
                 Command::Account(account) => account.run(config, &core).await,
+                Command::Backlog(backlog) => backlog.run(&core).await,
                 Command::Connection(connection) => connection.run(&core).await,
                 Command::Token(token) => token.run(&core).await,
                 Command::Client(client) => client.run(&core).await,

@@ -41,6 +41,7 @@ impl ServeArgs {
         tracing::info!(
             address = %app.address(),
             scim = app.core().scim_url(),
+            ops = app.ops_address().map(tracing::field::display),
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );

@@ -14,6 +14,8 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub(super) const PREFIX: &str = "ROLLCALL_";
 /// Not settings: the name of the configuration file, and what the project's own tests use.
 const OTHER_VARIABLES: [&str; 2] = ["ROLLCALL_CONFIG", "ROLLCALL_TEST_"];
+/// Settings that an empty variable switches off; of all others it leaves what was said before.
+const MAY_BE_EMPTY: [&str; 1] = ["OPS_LISTEN"];
 const SECRETS: [&str; 2] = ["secret_key", "taskrouter.api_secret"];
 
 /// Where a value was said.
@@ -126,7 +128,8 @@ impl Layers {
     pub(super) fn add_environment(&mut self, environment: &[(String, String)]) {
         for (variable, text) in environment {
             let Some(name) = variable.strip_prefix(PREFIX) else { continue };
-            if text.is_empty() || OTHER_VARIABLES.iter().any(|other| variable.starts_with(other)) {
+            let unset = text.is_empty() && !MAY_BE_EMPTY.contains(&name);
+            if unset || OTHER_VARIABLES.iter().any(|other| variable.starts_with(other)) {
                 continue;
             }
             let key = match name {

@@ -30,6 +30,8 @@ use reader::Reader;
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where monitoring listens; none: nowhere.
+    pub ops_listen: Option<OpsListen>,
     /// The configured public URL; [`Config::public_url_at`] says what holds when there is none.
     pub public_url: Option<Url>,
     /// Where everything is stored.
@@ -58,6 +60,15 @@ pub struct Config {
     pub sso: SsoConfig,
     /// Logging.
     pub log: LogConfig,
+}
+
+/// Where monitoring listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpsListen {
+    /// The address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Whether somebody chose it. The default may be taken by another copy, and then there is no listener.
+    pub chosen: bool,
 }
 
 /// The table `[server]`.
@@ -331,6 +342,7 @@ impl Config {
         let data_dir = PathBuf::from(reader.text("data_dir"));
         Self {
             listen: reader.address("listen"),
+            ops_listen: reader.ops_listen("ops_listen"),
             public_url: reader.public_url("public_url"),
             database: DatabaseConfig {
                 target: reader.database("database_url", &data_dir),

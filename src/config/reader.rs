@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::layers::{Layers, Origin, variable_of};
-use super::{Database, LogFormat, Problem, TwilioCredentials};
+use super::{Database, LogFormat, OpsListen, Problem, TwilioCredentials};
 use crate::base::network;
 
 pub(super) struct Reader<'a> {
@@ -117,6 +117,18 @@ impl<'a> Reader<'a> {
     pub(super) fn address(&mut self, key: &str) -> SocketAddr {
         self.parse_text(key, |text| {
             text.parse().map_err(|_| "must be ADDRESS:PORT, for example 127.0.0.1:8080 or 0.0.0.0:8080".to_owned())
+        })
+    }
+
+    /// An address, or nothing.
+    pub(super) fn ops_listen(&mut self, key: &str) -> Option<OpsListen> {
+        let chosen = self.layers.get(key).is_some_and(|(_, origin)| *origin != Origin::Default);
+        self.parse_text(key, |text| match text.trim() {
+            "" => Ok(None),
+            text => match text.parse() {
+                Ok(address) => Ok(Some(OpsListen { address, chosen })),
+                Err(_) => Err("must be ADDRESS:PORT, for example 127.0.0.1:9464, or empty for no listener".to_owned()),
+            },
         })
     }
 

@@ -40,6 +40,20 @@ fn defaults_are_complete_and_quiet() {
 }
 
 #[test]
+fn monitoring_listens_where_it_is_told_or_nowhere() {
+    let ops = |pairs: &[(&str, &str)]| load(&environment(pairs)).config.ops_listen;
+    let at = |address: &str, chosen| Some(OpsListen { address: address.parse().unwrap(), chosen });
+    assert_eq!(ops(&[]), at("127.0.0.1:9464", false));
+    assert_eq!(ops(&[("ROLLCALL_OPS_LISTEN", "0.0.0.0:9000")]), at("0.0.0.0:9000", true));
+    assert_eq!(ops(&[("ROLLCALL_OPS_LISTEN", "127.0.0.1:9464")]), at("127.0.0.1:9464", true));
+    assert_eq!(ops(&[("ROLLCALL_OPS_LISTEN", "")]), None);
+    assert_eq!(load(&file("ops_listen = \"\"")).config.ops_listen, None);
+    assert!(refused(&environment(&[("ROLLCALL_OPS_LISTEN", "9464")]))[0].contains("or empty for no listener"));
+    // Of all others an empty variable leaves what was said before.
+    assert_eq!(load(&environment(&[("ROLLCALL_LISTEN", "")])).config.listen.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
 fn every_default_names_its_variable_and_every_named_variable_is_known() {
     let settings = load(&Sources::default()).settings;
     let mut named: Vec<&str> = DEFAULTS

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::desired_store::RowState;
-use crate::base::{AccountId, WorkerId};
+use crate::base::{AccountId, Histogram, WorkerId};
 use crate::taskrouter::WorkerSid;
 
 /// A write that TaskRouter has confirmed.
@@ -28,6 +28,8 @@ pub struct Attempted {
     pub worker: WorkerId,
     /// The worker's name.
     pub name: String,
+    /// Whether the worker was to go.
+    pub leaver: bool,
     /// The worker's SID, if it has one now.
     pub sid: Option<WorkerSid>,
     /// Where the row stands.
@@ -53,7 +55,10 @@ pub struct Stats(Mutex<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     effects: BTreeMap<&'static str, u64>,
-    ends: BTreeMap<&'static str, u64>,
+    ends: BTreeMap<(AccountId, &'static str), u64>,
+    settled: BTreeMap<AccountId, u64>,
+    leavers: Histogram,
+    others: Histogram,
     latencies: Vec<Duration>,
     next: usize,
 }
@@ -65,6 +70,12 @@ pub struct StatsSummary {
     pub effects: BTreeMap<&'static str, u64>,
     /// Attempts, by the state they led to.
     pub attempts: BTreeMap<&'static str, u64>,
+    /// The same for each account.
+    pub by_account: BTreeMap<(AccountId, &'static str), u64>,
+    /// From the change to the worker's being gone, for those that were to go.
+    pub leavers: Histogram,
+    /// From the change to the worker's being as desired, for all others.
+    pub others: Histogram,
     /// Half of the workers became as desired within this time of the change.
     pub p50: Option<Duration>,
     /// 95 of 100 did.
@@ -93,11 +104,22 @@ impl Stats {
         sorted.sort_unstable();
         StatsSummary {
             effects: counts.effects.clone(),
-            attempts: counts.ends.clone(),
+            attempts: counts.ends.iter().fold(BTreeMap::new(), |mut all, ((_, state), n)| {
+                *all.entry(*state).or_default() += n;
+                all
+            }),
+            by_account: counts.ends.clone(),
+            leavers: counts.leavers.clone(),
+            others: counts.others.clone(),
             p50: percentile(&sorted, 50),
             p95: percentile(&sorted, 95),
             max: sorted.last().copied(),
         }
+    }
+
+    /// Workers that became as desired since this was asked last, for each account.
+    pub fn take_settled(&self) -> BTreeMap<AccountId, u64> {
+        std::mem::take(&mut self.lock().settled)
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -112,8 +134,10 @@ impl Observer for Stats {
 
     fn attempted(&self, attempted: &Attempted) {
         let mut counts = self.lock();
-        *counts.ends.entry(attempted.state.as_str()).or_default() += 1;
+        *counts.ends.entry((attempted.account, attempted.state.as_str())).or_default() += 1;
         let Some(latency) = attempted.latency else { return };
+        *counts.settled.entry(attempted.account).or_default() += 1;
+        if attempted.leaver { &mut counts.leavers } else { &mut counts.others }.record(latency);
         if counts.latencies.len() < Self::REMEMBERED {
             counts.latencies.push(latency);
         } else {

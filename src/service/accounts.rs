@@ -1,6 +1,5 @@
 //! Accounts: contact centres with their TaskRouter.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,7 +8,6 @@ use crate::base::{AccountId, Slug};
 use crate::domain::{Deactivated, LeaverPolicy, LiveCalls};
 use crate::store::accounts::{self, Account, TaskRouterSettings};
 use crate::store::audit::AuditEvent;
-use crate::store::workers::{self, Backlog};
 
 use super::core::Core;
 use super::error::ServiceError;
@@ -48,11 +46,6 @@ fn as_value(leavers: &LeaverPolicy) -> Value {
 }
 
 impl Core {
-    /// What waits to be brought about at TaskRouter, for each account that has something waiting.
-    pub async fn backlogs(&self) -> Result<HashMap<AccountId, Backlog>, ServiceError> {
-        Ok(workers::backlogs(self.store.read()).await?)
-    }
-
     /// Makes an account. The API secret is sealed before it is stored. A workspace belongs to one account: two would take
     /// each other's workers for their own.
     pub async fn add_account(

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod authenticate;
+mod backlogs;
 pub mod bulk;
 mod cache;
 pub mod clients;

@@ -97,6 +97,8 @@ pub struct Exchange {
 #[derive(Debug, Default)]
 struct Shared {
     dropped: AtomicU64,
+    /// Of those, how many were warned about.
+    told: AtomicU64,
     bodies: AtomicUsize,
     reads: Mutex<HashMap<(AccountId, ConnectionId, Timestamp, String), i64>>,
     turned_away: Mutex<HashMap<String, (Exchange, i64)>>,
@@ -129,6 +131,12 @@ impl PushLog {
         let (sender, queue) = mpsc::channel(requests);
         let shared = Arc::new(Shared::default());
         (Self { queue: sender, shared: Arc::clone(&shared) }, PushWriter { queue, shared, store })
+    }
+
+    /// How many requests are missing from the log, because more came than could be written.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     /// Takes down a request. Never waits.
@@ -219,7 +227,8 @@ impl PushWriter {
         }
         self.write_reads().await;
         self.write_used().await;
-        let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
+        let all = self.shared.dropped.load(Ordering::Relaxed);
+        let dropped = all.saturating_sub(self.shared.told.swap(all, Ordering::Relaxed));
         if dropped > 0 {
             tracing::warn!(dropped, "requests are missing from the log of pushes: more came than could be written");
         }

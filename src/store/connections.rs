@@ -1,5 +1,6 @@
 //! Connections to identity providers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -93,6 +94,12 @@ pub async fn of_account(session: &Session, account: AccountId) -> Result<Vec<Con
     let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE account_id = ? ORDER BY name"))
         .bind(account.to_string());
     session.all(sql).await?.iter().map(read).collect()
+}
+
+/// The names of all connections.
+pub async fn names(session: &Session) -> Result<HashMap<ConnectionId, String>, StoreError> {
+    let rows = session.all(Sql::new("SELECT id, name FROM connection")).await?;
+    rows.iter().map(|row| Ok((row.parsed("connection", "id")?, row.text("name")?))).collect()
 }
 
 fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {

@@ -7,6 +7,7 @@
 pub mod accounts;
 mod apart;
 pub mod audit;
+pub mod backlog;
 mod change;
 pub mod clients;
 pub mod connections;
@@ -31,13 +32,14 @@ mod sql;
 mod together;
 pub mod tokens;
 pub mod users;
+mod word;
 pub mod workers;
 mod writer;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbBackend};
 use uuid::Uuid;
 
 pub use change::Change;
@@ -46,10 +48,22 @@ pub use filter::{Listing, Matches, Walked};
 pub use open::{PATIENCE, StoreOptions};
 pub use order::{Order, Place};
 pub use session::{Session, Tx};
+pub use word::Hearing;
 
 use epoch::Epoch;
 use sql::Sql;
 use writer::{Kind, Writer};
+
+/// How busy this process keeps the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Changes that wait for the writer of SQLite; none on PostgreSQL, which has no queue.
+    pub waiting: Option<usize>,
+    /// Connections that do something; on SQLite those that read.
+    pub busy: u32,
+    /// Connections that wait for something to do.
+    pub idle: u32,
+}
 
 /// The database.
 #[derive(Debug)]
@@ -142,6 +156,27 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// How busy this process keeps the database.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (connections, idle) = match self.pool.get_database_backend() {
+            DbBackend::Postgres => {
+                let pool = self.pool.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => {
+                let pool = self.pool.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        let waiting = match &self.writer {
+            Writer::Queue(queue) => Some(queue.max_capacity() - queue.capacity()),
+            Writer::Pool(..) => None,
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(connections);
+        Load { waiting, idle, busy: connections - idle }
     }
 
     /// Finishes open writes and closes the database.

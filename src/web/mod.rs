@@ -11,6 +11,7 @@ mod request_id;
 mod request_line;
 mod scim;
 mod server;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -23,7 +24,9 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 pub use ops::Readiness;
+pub use ops::{Telling, ops_site};
 pub use server::{ServerSettings, serve};
+pub use traffic::{Traffic, TrafficCounts};
 
 use crate::service::Core;
 use crate::service::pushes::PushLog;
@@ -43,6 +46,7 @@ pub struct WebState {
     trusted_proxies: Arc<[IpNet]>,
     pace: Arc<Pace>,
     pushes: PushLog,
+    traffic: Arc<Traffic>,
 }
 
 /// The limits of requests.
@@ -70,7 +74,14 @@ impl WebState {
             trusted_proxies: Arc::clone(&limits.trusted_proxies),
             pace: Arc::new(Pace::new(limits.rate_per_token)),
             pushes,
+            traffic: Arc::default(),
         }
+    }
+
+    /// How many requests there were.
+    #[must_use]
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 }
 

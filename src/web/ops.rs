@@ -1,4 +1,4 @@
-//! What a load balancer asks.
+//! What a load balancer asks, and the listener for monitoring.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +8,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use http::StatusCode;
+use futures::future::BoxFuture;
+use http::{HeaderValue, StatusCode, header};
 use tokio::sync::Mutex;
+use tower::util::BoxCloneSyncService;
 
-use super::WebState;
-use super::error::problem;
+use super::error::{self, problem};
+use super::{Site, WebState};
 use crate::service::Core;
 
 /// The database must answer within this time to count as reachable.
@@ -83,6 +85,25 @@ async fn readyz(State(state): State<WebState>) -> Response {
         Ok(()) => "ready\n".into_response(),
         Err(detail) => unready(detail),
     }
+}
+
+/// Tells all metrics: their text and its media type; none if that failed, which has been logged.
+pub type Telling = Arc<dyn Fn() -> BoxFuture<'static, Option<(String, &'static str)>> + Send + Sync>;
+
+/// The site of the listener for monitoring. Nobody needs a token there, so it is never part of the public one.
+#[must_use]
+pub fn ops_site(state: WebState, telling: Telling) -> Site {
+    let metrics = move || {
+        let telling = Arc::clone(&telling);
+        async move {
+            let Some((text, media_type)) = telling().await else {
+                return problem(StatusCode::INTERNAL_SERVER_ERROR, "No metrics", "The log says why.");
+            };
+            ([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], text).into_response()
+        }
+    };
+    let router: Router<()> = routes().with_state(state).route("/metrics", get(metrics)).fallback(error::no_such_page);
+    BoxCloneSyncService::new(router)
 }
 
 async fn asked(core: Arc<Core>) -> Result<(), &'static str> {

@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod fuzz;
 mod model;
+mod monitoring;
 mod pipeline;
 mod program;
 mod scim;

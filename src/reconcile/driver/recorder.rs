@@ -22,6 +22,7 @@ pub(super) struct Report {
     pub(super) name: String,
     pub(super) desired_at: Timestamp,
     pub(super) settled_before: bool,
+    pub(super) leaver: bool,
 }
 
 /// The end of an attempt is stored, or refused.
@@ -107,6 +108,7 @@ impl Recorder {
                 account: report.account,
                 worker: *worker,
                 name: report.name.clone(),
+                leaver: report.leaver,
                 sid: end.known.and_then(|known| known.sid),
                 state,
                 latency: reached.then(|| self.ambient.now().since(report.desired_at)),

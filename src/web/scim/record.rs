@@ -21,6 +21,7 @@ use crate::domain::Scope;
 use crate::scim::ScimError;
 use crate::service::pushes::{Body as Kept, Exchange, LONGEST_BODY, PushLog, Sender};
 use crate::service::trail::Trail;
+use crate::web::traffic::Traffic;
 
 /// The parameters whose names are told; others may hold anything.
 const PARAMETERS: [&str; 8] =
@@ -51,6 +52,7 @@ pub(super) async fn record(State(state): State<WebState>, mut request: Request, 
     }
     let mut open = Open {
         log: &state.pushes,
+        traffic: &state.traffic,
         whose,
         kept,
         reads,
@@ -70,6 +72,7 @@ pub(super) async fn record(State(state): State<WebState>, mut request: Request, 
 /// asked for may have happened.
 struct Open<'a> {
     log: &'a PushLog,
+    traffic: &'a Traffic,
     whose: Whose,
     kept: Taken,
     reads: bool,
@@ -84,8 +87,10 @@ struct Open<'a> {
 impl Open<'_> {
     fn close(&mut self, response: Option<&Response>) {
         self.answered = true;
-        let Some((sender, trail)) = self.whose.0.get() else { return };
         let status = response.map_or(0, |response| response.status().as_u16());
+        let known = self.whose.0.get();
+        self.traffic.count(known.map(|(sender, _)| sender.connection), &self.method, status, self.started.elapsed());
+        let Some((sender, trail)) = known else { return };
         let path = self.uri.path().strip_prefix(SCIM).unwrap_or(self.uri.path());
         if self.reads && (200..400).contains(&status) {
             return self.log.count(sender, self.at, shape(&self.method, path, self.uri.query()));

@@ -5,6 +5,7 @@ use std::fs;
 use clap::CommandFactory as _;
 use rollcall::cli::Cli;
 use rollcall::config::DEFAULTS;
+use rollcall::metrics::FAMILIES;
 
 use super::{root, security};
 
@@ -35,6 +36,47 @@ fn cli_md_is_current() {
     command.build();
     describe(&mut command, "", &mut text);
     is_current("docs/cli.md", &text);
+}
+
+#[test]
+fn metrics_md_is_current() {
+    let mut text = "# Metrics\n\nMade from the program by `script/docs`: every metric at `/metrics` of the listener for monitoring \
+         ([OPERATIONS.md](OPERATIONS.md#monitoring)). Names, labels and units stay as they are; new ones may come. Values without a word \
+         about other copies are of the copy that is asked.\n\n| name | type | labels | unit | meaning |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for family in FAMILIES {
+        use std::fmt::Write as _;
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind) = (family.shown(), family.kind.as_str());
+        writeln!(text, "| `{name}` | {kind} | {} | {} | {} |", labels.join(", "), family.unit, family.help).unwrap();
+    }
+    is_current("docs/METRICS.md", &text);
+}
+
+/// An alert on a metric that does not exist never rings.
+#[test]
+fn alerts_name_metrics_that_exist() {
+    let rules = fs::read_to_string(root().join("docs/prometheus-alerts.yml")).unwrap();
+    let shown: Vec<String> = FAMILIES
+        .iter()
+        .flat_map(|family| {
+            let series = match family.kind {
+                rollcall::metrics::Kind::Histogram => ["_bucket", "_sum", "_count"].as_slice(),
+                _ => [""].as_slice(),
+            };
+            series.iter().map(|end| format!("{}{end}", family.shown())).collect::<Vec<_>>()
+        })
+        .collect();
+    let expressions: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr:")).collect();
+    let names: Vec<&str> = expressions
+        .iter()
+        .flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')))
+        .filter(|word| word.starts_with("rollcall_") || word.starts_with("process_"))
+        .collect();
+    assert!(expressions.len() >= 5 && names.len() >= expressions.len(), "{rules}");
+    for name in names {
+        assert!(shown.iter().any(|shown| shown == name), "{name} does not exist");
+    }
 }
 
 #[test]

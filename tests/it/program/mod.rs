@@ -41,6 +41,7 @@ impl Installation {
         let environment = [
             ("ROLLCALL_DATA_DIR", data.as_str()),
             ("ROLLCALL_LISTEN", "127.0.0.1:0"),
+            ("ROLLCALL_OPS_LISTEN", "127.0.0.1:0"),
             ("ROLLCALL_DATABASE_URL", database.url()),
             ("ROLLCALL_SECRET_KEY", SECRET_KEY),
         ];
@@ -48,10 +49,10 @@ impl Installation {
         Self { dir, database, environment }
     }
 
-    /// With everything as it is when nothing is set but the data directory and the port.
+    /// With everything as it is when nothing is set but the data directory and the ports.
     async fn plain() -> Self {
         let mut plain = Self::new(Db::Sqlite).await;
-        plain.environment.truncate(2);
+        plain.environment.truncate(3);
         plain
     }
 

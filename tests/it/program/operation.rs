@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{DEADLINE, Installation, StandInProcess};
+use super::{DEADLINE, Installation, StandInProcess, event};
 use crate::support::{Db, USER, on_both_databases, wait_until};
 
 const RULES: &str = "[[rule]]\nname = \"all\"\nwhen = 'userName pr'\nrole = \"agent\"\n";
@@ -225,7 +225,39 @@ async fn an_address_in_use_is_said_so(db: Db) {
     installation.remove().await;
 }
 
+/// Several servers on a machine have the same default address for monitoring.
+async fn monitoring_never_keeps_a_server_from_starting_unless_its_address_was_chosen(db: Db) {
+    let mut installation = Installation::new(db).await;
+    // Whoever has it: it is taken.
+    let _held = tokio::net::TcpListener::bind("127.0.0.1:9464").await;
+    installation.environment.retain(|(name, _)| name != "ROLLCALL_OPS_LISTEN");
+    let server = installation.serve().await;
+    let warned = |line: &str| {
+        event(
+            line,
+            "no metrics: the address for monitoring is taken, by another copy perhaps. Set ROLLCALL_OPS_LISTEN to a free one, or to nothing",
+        )
+    };
+    server.running.stderr.find("that there are no metrics", warned).await;
+    assert_eq!(server.status("/healthz").await, 200);
+    let taken = server.address.to_string();
+    server.stop().await;
+
+    let held = tokio::net::TcpListener::bind(&taken).await.unwrap();
+    installation.set("ROLLCALL_OPS_LISTEN", &taken);
+    let said = installation.fails(&["serve"]).await;
+    assert!(said.contains(&taken) && said.contains("ROLLCALL_OPS_LISTEN"), "{said}");
+    drop(held);
+    installation.set("ROLLCALL_OPS_LISTEN", "");
+    let server = installation.serve().await;
+    let ready = server.running.stderr.find("that it is ready", |line| event(line, "ready")).await;
+    assert_eq!(ready.get("ops"), None);
+    server.stop().await;
+    installation.remove().await;
+}
+
 on_both_databases!(
+    monitoring_never_keeps_a_server_from_starting_unless_its_address_was_chosen,
     readiness_follows_the_database,
     commands_hold_for_the_next_request,
     pushes_can_be_watched,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -66,6 +67,7 @@ impl Builder {
         let mut environment = self.environment;
         for (name, value) in [
             ("ROLLCALL_LISTEN", "127.0.0.1:0"),
+            ("ROLLCALL_OPS_LISTEN", "127.0.0.1:0"),
             ("ROLLCALL_PUBLIC_URL", PUBLIC_URL),
             ("ROLLCALL_DATA_DIR", dir.path().to_str().expect("UTF-8")),
             ("ROLLCALL_DATABASE_URL", database.url()),
@@ -121,7 +123,9 @@ pub struct TestApp {
 struct Running {
     core: Arc<Core>,
     stand_in: Option<Arc<StandIn>>,
+    stand_in_url: Option<String>,
     address: std::net::SocketAddr,
+    ops: Option<std::net::SocketAddr>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -134,14 +138,15 @@ impl Running {
         assert_eq!(loaded.warnings.iter().filter(|warning| !expected(warning)).count(), 0, "{:?}", loaded.warnings);
         let ambient = Ambient::new(Arc::clone(clock) as Arc<_>, Arc::new(OsEntropy));
         let app = App::start(&loaded.config, ambient).await.expect("the server starts");
-        let (core, address) = (Arc::clone(app.core()), app.address());
+        let (core, address, ops) = (Arc::clone(app.core()), app.address(), app.ops_address());
         let stand_in = app.stand_in().cloned();
+        let stand_in_url = app.stand_in_url().map(|url| url.as_str().trim_end_matches('/').to_owned());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
             app.run(stopped).await.expect("the driver ends well");
         });
-        Self { core, stand_in, address, stop, serving }
+        Self { core, stand_in, stand_in_url, address, ops, stop, serving }
     }
 
     async fn stop(self) {
@@ -173,6 +178,11 @@ impl TestApp {
     /// Where the server listens.
     pub fn address(&self) -> std::net::SocketAddr {
         self.running().address
+    }
+
+    /// Where monitoring asks.
+    pub fn ops_address(&self) -> std::net::SocketAddr {
+        self.running().ops.expect("there is a listener for monitoring")
     }
 
     /// A database connection of the test's own.
@@ -216,6 +226,32 @@ impl TestApp {
         let running = Running::start(&self.environment, &self.clock).await;
         self.scim = Scim::new(running.address, Some(self.scim.token()));
         self.running = Some(running);
+    }
+
+    /// Another copy of the server on the same database, with these settings besides, which is not paused because this one is.
+    pub async fn copy(&self, settings: &[(String, String)], clock: Arc<TestClock>) -> Copy {
+        let dir = tempfile::Builder::new().prefix("rollcall-copy.").tempdir().expect("a directory");
+        let own = ["ROLLCALL_RECONCILER__PAUSED", "ROLLCALL_DATA_DIR"];
+        let mut environment: BTreeMap<String, String> =
+            self.environment.iter().filter(|(name, _)| !own.contains(&name.as_str())).cloned().collect();
+        environment.insert("ROLLCALL_DATA_DIR".to_owned(), dir.path().display().to_string());
+        environment.extend(settings.iter().cloned());
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        Copy { running: Some(Running::start(&environment, &clock).await), _dir: dir }
+    }
+
+    /// The settings by which a copy uses the stand-in of this one.
+    pub fn settings_of_stand_in(&self) -> Vec<(String, String)> {
+        let known = self.stand_in().credentials();
+        let url = self.running().stand_in_url.clone().expect("the stand-in runs");
+        let settings = [
+            ("BASE_URL", url),
+            ("ACCOUNT_SID", known.account_sid),
+            ("API_KEY", known.api_key),
+            ("API_SECRET", known.api_secret.expose_secret().to_owned()),
+            ("WORKSPACE_SID", known.workspace_sid),
+        ];
+        settings.map(|(name, value)| (format!("ROLLCALL_TASKROUTER__{name}"), value)).to_vec()
     }
 
     /// Waits until all desired work is done.
@@ -272,6 +308,42 @@ impl TestApp {
                 })
                 .collect();
             assert!(wrong.is_empty(), "unexpected calls to TaskRouter: {wrong:#?}");
+        }
+    }
+}
+
+/// One more copy of the server. Dropping it kills it.
+#[derive(Debug)]
+pub struct Copy {
+    running: Option<Running>,
+    _dir: TempDir,
+}
+
+impl Copy {
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs")
+    }
+
+    /// Its own stand-in.
+    pub fn stand_in(&self) -> &Arc<StandIn> {
+        self.running().stand_in.as_ref().expect("the stand-in runs")
+    }
+
+    /// The same connection through this copy.
+    pub fn scim(&self, like: &Scim) -> Scim {
+        Scim::new(self.running().address, Some(like.token()))
+    }
+
+    /// Ends it as SIGTERM does.
+    pub async fn stop(mut self) {
+        self.running.take().expect("it runs").stop().await;
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.serving.abort();
         }
     }
 }

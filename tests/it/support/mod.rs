@@ -21,8 +21,9 @@ pub mod process;
 mod random;
 mod wait;
 
-pub use app::{TestApp, slug};
+pub use app::{Copy, TestApp, slug};
 pub use client::{Answer, ENTERPRISE, ERROR, GROUP, Scim, USER, encoded, ids};
+pub use clock::TestClock;
 pub use database::{Db, Sql, TestDatabase};
 pub use random::Random;
 pub use wait::wait_until;
