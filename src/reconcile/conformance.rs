@@ -80,6 +80,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("lapsed_leases_come_back_as_unsure", |b| Box::pin(checks::lapsed_leases_come_back_as_unsure(b))),
     ("renewed_leases_do_not_lapse", |b| Box::pin(checks::renewed_leases_do_not_lapse(b))),
     ("leavers_come_first", |b| Box::pin(checks::leavers_come_first(b))),
+    ("accounts_take_turns", |b| Box::pin(checks::accounts_take_turns(b))),
     ("excepted_accounts_are_left_alone", |b| Box::pin(checks::excepted_accounts_are_left_alone(b))),
     ("settled_rows_are_not_due", |b| Box::pin(checks::settled_rows_are_not_due(b))),
     ("an_outdated_report_does_not_settle_newer_desires", |b| Box::pin(checks::outdated_reports(b))),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::receipt::Stages;
-use crate::base::{AccountId, Timestamp, WorkerId};
+use crate::base::{AccountId, Timestamp, UserId, WorkerId};
 use crate::domain::worker::{Applied, DesiredWorker};
 use crate::taskrouter::WorkerSid;
 
@@ -122,6 +122,8 @@ pub struct Claimed {
     pub worker: WorkerId,
     /// Whose TaskRouter workspace it belongs to.
     pub account: AccountId,
+    /// Whose worker it is; none: nobody's any more, or the store keeps no users.
+    pub user: Option<UserId>,
     /// The worker's name as last desired; another spelling may stand at TaskRouter.
     pub name: String,
     /// The worker as it should be, `None` if it should not be.
@@ -322,7 +324,8 @@ pub enum Recorded {
 /// The desired workers, as the driver sees them.
 #[async_trait]
 pub trait DesiredStore: Send + Sync {
-    /// Claims due rows that nobody holds, leavers first, then those that are due longest.
+    /// Claims due rows that nobody holds, leavers first. Within a lane the accounts take turns, whatever each has waiting; of each
+    /// account those come first that are due longest.
     ///
     /// A lease that lapsed without a report counts as not held; its rows come back as [`Claimed::unsure`].
     ///

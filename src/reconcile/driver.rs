@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Routers;
-use super::desired_store::{Claimed, DesiredStore, DesiredStoreError, Lanes};
+use super::desired_store::{Claimed, DesiredStore, DesiredStoreError};
 use super::execute::{ExecuteSettings, WorkspaceFacts};
 use super::observe::Observer;
 use crate::base::{AccountId, Ambient};
@@ -38,6 +38,9 @@ pub struct DriverSettings {
     pub concurrency: usize,
     /// Attempts beyond [`Self::concurrency`] that only leavers may use, so that hanging calls of others never block them.
     pub leaver_reserve: usize,
+    /// Attempts beyond both that only accounts may use which have none under way, so that an account whose TaskRouter hangs
+    /// does not block the others.
+    pub account_reserve: usize,
     /// How many rows are claimed ahead of the free places.
     pub claim_ahead: usize,
     /// How long a claim lasts; renewed when a third of it has gone by.
@@ -59,6 +62,7 @@ impl Default for DriverSettings {
         Self {
             concurrency: 16,
             leaver_reserve: 4,
+            account_reserve: 4,
             claim_ahead: 32,
             lease: Duration::from_secs(10),
             poll: Duration::from_millis(500),
@@ -148,7 +152,8 @@ type Attempt = (Claimed, super::execute::Finished);
 
 /// What a claim brought, and what was asked for.
 struct ClaimAnswer {
-    lanes: Lanes,
+    /// Whether everything that is due could have come.
+    of_all: bool,
     limit: usize,
     asked: Instant,
     rows: Result<Vec<Claimed>, DesiredStoreError>,
@@ -175,6 +180,8 @@ struct Driver {
     woken: bool,
     /// The store has more due rows than fitted.
     more: bool,
+    /// Look for accounts of which nothing is held, though there is no room for more of the others.
+    newcomers: bool,
     last_look: Instant,
     /// When rows known to us become due, on a grid that begins with `epoch`.
     hints: BTreeSet<Instant>,
@@ -217,6 +224,7 @@ impl Driver {
             _heartbeat: AbortOnDropHandle::new(tokio::spawn(heartbeat)),
             woken: true,
             more: false,
+            newcomers: false,
             last_look: Instant::now(),
             hints: BTreeSet::new(),
             epoch: Instant::now(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::desired_store::{ClaimRequest, Claimed, DesiredStore, DesiredStoreError, Lanes, LeaseId, Record, Recorded};
+use super::fair::shares;
 use super::row::Row;
 use crate::base::{AccountId, Ambient, WorkerId, fold};
 use crate::domain::worker::DesiredWorker;
@@ -105,7 +106,21 @@ impl DesiredStore for MemoryStore {
             .filter(|row| request.lanes == Lanes::All || row.is_leaver())
             .collect();
         due.sort_by_key(|row| (!row.is_leaver(), row.due_at, row.worker));
-        due.truncate(request.limit);
+        let mut left = request.limit;
+        let mut taken: BTreeMap<(bool, AccountId), usize> = BTreeMap::new();
+        for leaver in [true, false] {
+            let mut wanted: BTreeMap<AccountId, usize> = BTreeMap::new();
+            for row in due.iter().filter(|row| row.is_leaver() == leaver) {
+                *wanted.entry(row.account).or_default() += 1;
+            }
+            let shares = shares(left, &wanted.values().copied().collect::<Vec<_>>());
+            left -= shares.iter().sum::<usize>();
+            taken.extend(wanted.into_keys().map(|account| (leaver, account)).zip(shares));
+        }
+        due.retain(|row| {
+            let share = taken.get_mut(&(row.is_leaver(), row.account));
+            share.is_some_and(|share| std::mem::replace(share, share.saturating_sub(1)) > 0)
+        });
         Ok(due.into_iter().map(|row| row.claim(&request.lease, request.lease_for, now)).collect())
     }
 

@@ -25,6 +25,7 @@ pub mod conformance;
 pub mod desired_store;
 pub mod driver;
 pub mod execute;
+mod fair;
 pub mod lease;
 pub mod memory_store;
 pub mod observe;

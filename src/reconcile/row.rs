@@ -113,9 +113,8 @@ impl Row {
         self.attempts = 0;
         self.due_at = Some(now);
         self.last_error = None;
-        match (&self.desired, self.receipts.last_mut()) {
-            (_, Some(latest)) => latest.supersede(),
-            (_, None) => {}
+        if let Some(latest) = self.receipts.last_mut() {
+            latest.supersede();
         }
         if self.desired.is_none() {
             self.receipts.push(Receipt::new(self.desired_version, now));
@@ -169,6 +168,7 @@ impl Row {
             desired_at: self.desired_at,
             age: now.since(self.desired_at),
             keep: self.keep,
+            user: None,
             settled_before: self.applied_version == Some(self.desired_version),
             known,
             unsure: self.unsure,

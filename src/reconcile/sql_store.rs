@@ -1,6 +1,7 @@
 //! The desired workers in the database.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,23 +10,24 @@ use super::desired_store::{
     ClaimRequest, Claimed, DesiredStore, DesiredStoreError, Footprint, Known, Lanes, LeaseId, Outcome, Record,
     Recorded, RowState,
 };
+use super::fair::shares;
 use super::receipt::Ending;
 use super::row::Settlement;
 use crate::base::{AccountId, WorkerId};
 use crate::store::receipts::{self, Ended, Seen};
-use crate::store::workers::{self, Claim, Reached, Report, Settled, WorkerRow};
+use crate::store::workers::{self, Claim, Due, Reached, Report, Settled, Share, WorkerRow};
 use crate::store::{Store, StoreError};
 use crate::taskrouter::WorkerSid;
 
 /// A [`DesiredStore`] on SQLite or PostgreSQL; all its times are the database's.
 #[derive(Clone, Debug)]
-pub struct SqlStore(Arc<Store>);
+pub struct SqlStore(Arc<Store>, Arc<AtomicUsize>);
 
 impl SqlStore {
     /// On this database.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self(store)
+        Self(store, Arc::default())
     }
 }
 
@@ -33,15 +35,17 @@ impl SqlStore {
 impl DesiredStore for SqlStore {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>, DesiredStoreError> {
         // Looking costs no transaction, and mostly there is nothing to do.
-        if !workers::any_due(self.0.read(), &as_claim(request)).await? {
+        let due = workers::due(self.0.read(), &as_claim(request)).await?;
+        if due.is_empty() {
             return Ok(Vec::new());
         }
-        let wanted = Arc::new(request.clone());
+        let shares = divided(due, request.limit, self.1.fetch_add(1, Ordering::Relaxed));
+        let wanted = Arc::new((request.clone(), shares));
         let rows = self
             .0
             .keep(move |tx| {
                 let wanted = Arc::clone(&wanted);
-                Box::pin(async move { workers::claim(tx, &as_claim(&wanted)).await })
+                Box::pin(async move { workers::claim(tx, &as_claim(&wanted.0), &wanted.1).await })
             })
             .await?;
         let mut all = Vec::with_capacity(rows.len());
@@ -161,6 +165,20 @@ fn seen(record: &Record) -> Seen {
     Seen { unavailable, removed, verified, ending }
 }
 
+/// Divides the places among the accounts, those for leavers first. Whoever is the first in line changes from `turn` to turn.
+fn divided(mut due: Vec<Due>, places: usize, turn: usize) -> Vec<Share> {
+    let accounts = due.len();
+    due.rotate_left(turn.wrapping_mul(places) % accounts);
+    let leavers = shares(places, &due.iter().map(|due| due.leavers).collect::<Vec<_>>());
+    let left = places.saturating_sub(leavers.iter().sum());
+    let others = shares(left, &due.iter().map(|due| due.others).collect::<Vec<_>>());
+    let lanes = [(0, leavers), (1, others)];
+    let all = lanes.into_iter().flat_map(|(lane, rows)| {
+        due.iter().zip(rows).map(move |(due, rows)| Share { account: due.account, lane, rows }).collect::<Vec<_>>()
+    });
+    all.filter(|share| share.rows > 0).collect()
+}
+
 fn as_claim(request: &ClaimRequest) -> Claim<'_> {
     Claim {
         lease: &request.lease.0,
@@ -193,6 +211,7 @@ fn claimed(row: WorkerRow, lease: &LeaseId) -> Result<Claimed, DesiredStoreError
         desired_at: row.desired_at,
         age: row.age,
         keep: row.keep,
+        user: row.user,
         settled_before: row.applied_version == Some(row.desired_version),
         known,
         unsure: row.unsure,

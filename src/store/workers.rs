@@ -3,7 +3,6 @@
 //! A re-hire takes over the row, so that an old removal can never delete a new person's worker. Times that decide are the
 //! database's own.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::base::{AccountId, EventId, Timestamp, UserId, WorkerId, fold};
@@ -198,6 +197,14 @@ pub struct Claim<'a> {
 }
 
 impl Claim<'_> {
+    /// What can be claimed of one lane.
+    fn of_lane(&self, lane: u8, now: &str) -> Sql {
+        // An equation, so that the rest is a range of the index.
+        let mut sql = Sql::new(format!("lane = {lane} AND "));
+        sql.push(self.condition(now));
+        sql
+    }
+
     fn condition(&self, now: &str) -> Sql {
         // Each lane by itself is a range of the index.
         let lanes = if self.leavers_only { "0" } else { "0, 1" };
@@ -215,27 +222,75 @@ impl Claim<'_> {
     }
 }
 
-/// Whether there is anything to claim; costs no transaction.
-pub async fn any_due(session: &Session, claim: &Claim<'_>) -> Result<bool, StoreError> {
-    let mut sql = Sql::new("SELECT 1 AS one FROM worker WHERE ");
-    sql.push(claim.condition(session.database_now()));
-    sql.push_str(" LIMIT 1");
-    Ok(session.one(sql).await?.is_some())
+/// How many rows of an account could be claimed, no more than the limit of the claim being counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The account.
+    pub account: AccountId,
+    /// Workers that are to go.
+    pub leavers: usize,
+    /// All others.
+    pub others: usize,
 }
 
-/// Takes due rows that nobody holds, leavers first, then those that are due longest.
-pub async fn claim(tx: &Tx, claim: &Claim<'_>) -> Result<Vec<WorkerRow>, StoreError> {
+/// So many rows of one lane of an account are to be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The account.
+    pub account: AccountId,
+    /// The lane: 0 for workers that are to go, 1 for others.
+    pub lane: u8,
+    /// How many rows.
+    pub rows: usize,
+}
+
+/// What could be claimed, for each account that has something; costs no transaction, and looks at few rows of each account
+/// however many are due.
+pub async fn due(session: &Session, claim: &Claim<'_>) -> Result<Vec<Due>, StoreError> {
+    let now = session.database_now();
+    let count = |lane: u8| {
+        let mut sql = Sql::new("(SELECT COUNT(*) FROM (SELECT 1 AS one FROM worker WHERE account_id = a.id AND ");
+        sql.push(claim.of_lane(lane, now));
+        sql.push_limit(u64::try_from(claim.limit).unwrap_or(u64::MAX));
+        sql.push_str(") due)");
+        sql
+    };
+    let mut sql = Sql::new("SELECT a.id AS account_id, ");
+    sql.push(count(0));
+    sql.push_str(" AS leavers, ");
+    sql.push(if claim.leavers_only { Sql::new("CAST(0 AS bigint)") } else { count(1) });
+    sql.push_str(" AS others FROM account a ORDER BY a.id");
+    let mut all = Vec::new();
+    for row in session.all(sql).await? {
+        let number = |column| Ok::<_, StoreError>(usize::try_from(row.int(column)?).unwrap_or(0));
+        let (leavers, others) = (number("leavers")?, number("others")?);
+        if leavers + others > 0 {
+            all.push(Due { account: row.parsed("account", "account_id")?, leavers, others });
+        }
+    }
+    Ok(all)
+}
+
+/// Takes due rows that nobody holds, of each lane of an account those that are due longest. They come back leavers first, then
+/// by the time at which they were due.
+pub async fn claim(tx: &Tx, claim: &Claim<'_>, shares: &[Share]) -> Result<Vec<WorkerRow>, StoreError> {
     let now = tx.database_now();
     let mut sql = Sql::new(format!(
         "UPDATE worker SET unsure = CASE WHEN lease_owner IS NOT NULL THEN 1 ELSE unsure END, lease_owner = ?, lease_until = {now} + ? \
-         WHERE id IN (SELECT id FROM worker WHERE "
+         WHERE id IN ("
     ))
     .bind(claim.lease)
     .bind(millis(claim.lease_for));
-    sql.push(claim.condition(now));
-    sql.push_str(" ORDER BY lane, due_at, id");
-    sql.push_limit(u64::try_from(claim.limit).unwrap_or(u64::MAX));
-    sql.push_str(if tx.is_postgres() { " FOR UPDATE SKIP LOCKED)" } else { ")" });
+    for (n, share) in shares.iter().enumerate() {
+        sql.push_str(if n == 0 { "SELECT id FROM (" } else { " UNION ALL SELECT id FROM (" });
+        sql.push(Sql::new("SELECT id FROM worker WHERE account_id = ? AND ").bind(share.account.to_string()));
+        sql.push(claim.of_lane(share.lane, now));
+        sql.push_str(" ORDER BY due_at, id");
+        sql.push_limit(u64::try_from(share.rows).unwrap_or(u64::MAX));
+        sql.push_str(if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" });
+        sql.push_str(&format!(") share{n}"));
+    }
+    sql.push_str(")");
     sql.push_str(&format!(" RETURNING {COLUMNS}, {now} - desired_at AS age"));
     let mut rows: Vec<(i64, WorkerRow)> = Vec::new();
     for row in tx.all_writing(sql).await? {
@@ -395,31 +450,6 @@ pub async fn page(
         .bind(after);
     sql.push_limit(limit);
     session.all(sql).await?.iter().map(read).collect()
-}
-
-/// What waits to be brought about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Workers that are to go.
-    pub leavers: u64,
-    /// Workers that are to be made or changed.
-    pub others: u64,
-}
-
-/// How many rows of each account are not as desired; accounts without one are left out.
-pub async fn backlogs(session: &Session) -> Result<HashMap<AccountId, Backlog>, StoreError> {
-    // Naming the lanes leads to the index of what is due, which is little however many workers there are.
-    let sql = Sql::new(
-        "SELECT account_id, lane, COUNT(*) AS n FROM worker WHERE lane IN (0, 1) AND due_at IS NOT NULL \
-         AND (applied_version IS NULL OR applied_version <> desired_version) GROUP BY account_id, lane",
-    );
-    let mut backlogs: HashMap<AccountId, Backlog> = HashMap::new();
-    for row in session.all(sql).await? {
-        let backlog = backlogs.entry(row.parsed("worker", "account_id")?).or_default();
-        let n = row.int("n")?.unsigned_abs();
-        if row.int("lane")? == 0 { backlog.leavers = n } else { backlog.others = n }
-    }
-    Ok(backlogs)
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {

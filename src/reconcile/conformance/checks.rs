@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{
     ALMOST, Bench, LEASE, SECOND, claim, claim_one, claim_with, in_step, known, report, request, retry, worker,
 };
-use crate::base::WorkerId;
+use crate::base::{AccountId, WorkerId};
 use crate::reconcile::desired_store::{
     ClaimRequest, Claimed, Known, Lanes, LeaseId, Outcome, Record, Recorded, Refused, RowState,
 };
@@ -89,6 +89,38 @@ pub(super) async fn leavers_come_first(bench: Arc<dyn Bench>) {
     assert_eq!(next[0].desired, None);
     assert!(claim_with(&bench, &request("c", Lanes::Leavers, 10)).await.is_empty());
     assert_eq!(claim_with(&bench, &request("d", Lanes::All, 10)).await.len(), 5);
+}
+
+pub(super) async fn accounts_take_turns(bench: Arc<dyn Bench>) {
+    let [big, small] = bench.accounts();
+    let many = |name: &str| (0..12).map(|n| format!("{name}{n:02}")).collect::<Vec<_>>();
+    for name in many("z") {
+        bench.want(big, &name, Some(worker(&name, "n"))).await;
+    }
+    for claimed in claim(&bench, "a").await {
+        report(&bench, &claimed, in_step(known(Some("WK1"), claimed.desired.as_ref()))).await;
+    }
+    // Twelve leavers and twelve joiners of the one were there before the leaver and the joiner of the other.
+    for (gone, new) in many("z").iter().zip(many("j")) {
+        bench.want(big, gone, None).await;
+        bench.want(big, &new, Some(worker(&new, "n"))).await;
+    }
+    bench.pass(SECOND).await;
+    bench.want(small, "leaver", Some(worker("leaver", "n"))).await;
+    for claimed in claim_with(&bench, &ClaimRequest { except: vec![big], ..request("b", Lanes::All, 10) }).await {
+        report(&bench, &claimed, in_step(known(Some("WK2"), claimed.desired.as_ref()))).await;
+    }
+    bench.want(small, "leaver", None).await;
+    bench.want(small, "joiner", Some(worker("joiner", "n"))).await;
+
+    let first = claim_with(&bench, &request("c", Lanes::All, 6)).await;
+    assert!(first.iter().all(|row| row.desired.is_none()), "leavers overtake: {first:?}");
+    assert_eq!(first.iter().filter(|row| row.account == small).count(), 1, "{first:?}");
+    let second = claim_with(&bench, &request("d", Lanes::All, 11)).await;
+    assert_eq!(second.iter().filter(|row| row.desired.is_none()).count(), 7, "{second:?}");
+    let joiners: Vec<AccountId> = second.iter().filter(|row| row.desired.is_some()).map(|row| row.account).collect();
+    assert_eq!(joiners.iter().filter(|account| **account == small).count(), 1, "{joiners:?}");
+    assert_eq!(joiners.len(), 4);
 }
 
 pub(super) async fn excepted_accounts_are_left_alone(bench: Arc<dyn Bench>) {

@@ -27,7 +27,15 @@ pub(super) fn report(claimed: &Claimed, outcome: Outcome, stages: Stages) -> Rep
         name: claimed.name.clone(),
         desired_at: claimed.desired_at,
         settled_before: claimed.settled_before,
+        leaver: claimed.desired.is_none(),
     }
+}
+
+/// What everything that is logged during an attempt carries, each call to TaskRouter too.
+pub(super) fn span(claimed: &Claimed) -> tracing::Span {
+    let Claimed { account, worker, user, attempts, .. } = claimed;
+    let user = user.as_ref().map(tracing::field::display);
+    tracing::info_span!("attempt", %account, user, %worker, attempt = attempts.saturating_add(1))
 }
 
 pub(super) async fn make(

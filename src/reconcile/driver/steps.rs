@@ -1,5 +1,6 @@
 //! What the driver does with each event.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::queue::Ticket;
 use super::recorder::Acknowledged;
-use super::{ClaimAnswer, Driver, attempt};
+use super::{ClaimAnswer, Driver, DriverSettings, attempt};
 use crate::base::AccountId;
 use crate::reconcile::desired_store::{ClaimRequest, Claimed, Lanes, LeaseId, Outcome, Recorded};
 use crate::reconcile::execute::Finished;
@@ -24,16 +26,7 @@ const HINT_GRAIN: Duration = Duration::from_millis(20);
 impl Driver {
     /// Fills the free places, leavers first.
     pub(super) fn begin_attempts(&mut self) {
-        loop {
-            let running = self.running.len();
-            let next = if running < self.settings.concurrency {
-                self.queue.pop()
-            } else if running < self.settings.concurrency + self.settings.leaver_reserve {
-                self.queue.pop_leaver()
-            } else {
-                None
-            };
-            let Some(ticket) = next else { return };
+        while let Some(ticket) = self.next_ticket() {
             if ticket.lost.is_cancelled() {
                 continue;
             }
@@ -49,13 +42,36 @@ impl Driver {
                 self.reports.clone(),
                 ticket.clone(),
             );
-            let id = self.running.spawn(attempt).id();
+            let id = self.running.spawn(attempt.instrument(attempt::span(&ticket.claimed))).id();
             self.tickets.insert(id, ticket);
         }
     }
 
-    /// Claims what fits, if there may be something: everything after a wake-up, more after a full answer, and leavers even
-    /// when the queue is full.
+    /// The next attempt for which there is a place: one of those that are for all, of those for leavers, or of those for
+    /// accounts that have none under way.
+    fn next_ticket(&mut self) -> Option<Ticket> {
+        let DriverSettings { concurrency, leaver_reserve, account_reserve, .. } = *self.settings;
+        let running = self.running.len();
+        if running < concurrency {
+            return self.queue.pop();
+        }
+        let others = self.tickets.values().filter(|ticket| !ticket.is_leaver()).count();
+        // These have places that leavers may not take, and they none of theirs.
+        let newcomers = others.saturating_sub(concurrency);
+        if running - newcomers < concurrency + leaver_reserve
+            && let Some(leaver) = self.queue.pop_leaver()
+        {
+            return Some(leaver);
+        }
+        if newcomers >= account_reserve || running >= concurrency + leaver_reserve + account_reserve {
+            return None;
+        }
+        let busy: BTreeSet<AccountId> = self.tickets.values().map(|ticket| ticket.claimed.account).collect();
+        self.queue.pop_of(|account| !busy.contains(&account))
+    }
+
+    /// Claims what fits, if there may be something: everything after a wake-up, more after a full answer; leavers, and a few
+    /// rows of accounts that have none here, even when the queue is full.
     pub(super) fn claim_if_wanted(&mut self) {
         if self.claiming.is_some() {
             return;
@@ -65,15 +81,23 @@ impl Driver {
         // Not for each place that gets free: a claim costs the same for one row as for many.
         let worthwhile = room >= self.settings.claim_ahead.div_ceil(2);
         let leaver_room = target.saturating_sub(self.queue.leavers());
-        let (lanes, limit) = match (self.woken, self.more) {
-            (true, _) if room > 0 => (Lanes::All, room),
-            (true, _) if leaver_room > 0 => (Lanes::Leavers, leaver_room),
-            (false, true) if worthwhile => (Lanes::All, room),
+        let (lanes, limit, of_all) = match (self.woken, self.more) {
+            (true, _) if room > 0 => (Lanes::All, room, true),
+            (true, _) if leaver_room > 0 => (Lanes::Leavers, leaver_room, false),
+            (true, _) => (Lanes::All, self.settings.leaver_reserve.max(1), false),
+            (false, _) if self.newcomers => (Lanes::All, self.settings.leaver_reserve.max(1), false),
+            (false, true) if worthwhile => (Lanes::All, room, true),
             _ => return,
         };
-        if lanes == Lanes::Leavers {
+        let mut except = self.closed_accounts();
+        if !of_all {
             self.more = true;
+            if lanes == Lanes::All {
+                let held = self.queue.accounts().chain(self.tickets.values().map(|ticket| ticket.claimed.account));
+                except.extend(held.collect::<BTreeSet<_>>());
+            }
         }
+        self.newcomers = lanes == Lanes::Leavers;
         self.woken = false;
         self.last_look = Instant::now();
         let request = ClaimRequest {
@@ -81,16 +105,16 @@ impl Driver {
             lease_for: self.settings.lease,
             lanes,
             limit,
-            except: self.closed_accounts(),
+            except,
         };
         let store = Arc::clone(&self.ports.store);
         let asked = self.last_look;
-        let claim = async move { ClaimAnswer { lanes, limit, asked, rows: store.claim(&request).await } };
+        let claim = async move { ClaimAnswer { of_all, limit, asked, rows: store.claim(&request).await } };
         self.claiming = Some(AbortOnDropHandle::new(tokio::spawn(claim)));
     }
 
     pub(super) fn claimed(&mut self, answer: Result<ClaimAnswer, JoinError>) {
-        let ClaimAnswer { lanes, limit, asked, rows } = match answer {
+        let ClaimAnswer { of_all, limit, asked, rows } = match answer {
             Ok(answer) => answer,
             Err(error) => return tracing::error!(%error, "claiming broke"),
         };
@@ -102,7 +126,7 @@ impl Driver {
                 return tracing::warn!(error, "desired workers could not be claimed");
             }
         };
-        if lanes == Lanes::All {
+        if of_all {
             self.more = rows.len() >= limit;
         }
         let clock = Arc::new(LeaseClock::new(asked, self.settings.lease));

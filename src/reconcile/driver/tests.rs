@@ -7,7 +7,7 @@ use super::*;
 use crate::base::WorkerId;
 use crate::domain::LeaverPolicy;
 use crate::domain::worker::DesiredWorker;
-use crate::reconcile::desired_store::{ClaimRequest, LeaseId, RowState};
+use crate::reconcile::desired_store::{ClaimRequest, Lanes, LeaseId, RowState};
 use crate::reconcile::memory_store::MemoryStore;
 use crate::reconcile::observe::Stats;
 use crate::reconcile::testing::{SameRouter, account, ambient, desired};
@@ -187,6 +187,7 @@ struct Hanging {
     hung: AtomicUsize,
     times: usize,
     panics: bool,
+    wait: Duration,
 }
 
 #[async_trait::async_trait]
@@ -194,7 +195,7 @@ impl TaskRouter for Hanging {
     async fn create_worker(&self, worker: &NewWorker) -> Answer<Worker> {
         if worker.friendly_name.starts_with("slow") && self.hung.fetch_add(1, Ordering::SeqCst) < self.times {
             assert!(!self.panics, "made up");
-            tokio::time::sleep(Duration::from_secs(15)).await;
+            tokio::time::sleep(self.wait).await;
         }
         self.inner.create_worker(worker).await
     }
@@ -242,8 +243,13 @@ impl TaskRouter for Hanging {
 
 fn hanging(house: &mut House, panics: bool) {
     let inner = Arc::clone(&house.router);
-    let slow: Arc<dyn TaskRouter> =
-        Arc::new(Hanging { inner, hung: AtomicUsize::new(0), times: if panics { 1 } else { 16 }, panics });
+    let slow: Arc<dyn TaskRouter> = Arc::new(Hanging {
+        inner,
+        hung: AtomicUsize::new(0),
+        times: if panics { 1 } else { 16 },
+        panics,
+        wait: Duration::from_secs(15),
+    });
     house.ports.routers = Arc::new(SameRouter(slow, LeaverPolicy::default()));
 }
 
@@ -348,4 +354,53 @@ async fn an_attempt_ends_when_its_lease_is_lost() {
     assert!(house.router.workers().is_empty(), "the hanging creation was cut off");
     assert_eq!(house.store.row(slow).unwrap().lease, Some(LeaseId("somebody".to_owned())));
     driver.shutdown().await.unwrap();
+}
+
+/// A TaskRouter that takes its time for every worker whose name begins so.
+fn slow_ones(house: &House, wait: Duration) -> Arc<SameRouter> {
+    let inner = Arc::clone(&house.router);
+    let slow = Hanging { inner, hung: AtomicUsize::new(0), times: usize::MAX, panics: false, wait };
+    Arc::new(SameRouter(Arc::new(slow), LeaverPolicy::default()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_with_very_many_joiners_does_not_delay_another() {
+    let mut house = house();
+    house.ports.routers = slow_ones(&house, Duration::from_millis(100));
+    for n in 0..2_000 {
+        house.store.want(account(1), &format!("slow{n:04}"), Some(agent(&format!("slow{n:04}"))));
+    }
+    let driver = house.start();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let began = Instant::now();
+    let joiner = house.store.want(account(2), "ana", Some(agent("ana")));
+    house.ports.wake.wake();
+    house.until("the joiner of the other account is there", |house| house.state(joiner).is_settled()).await;
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    let began = Instant::now();
+    house.store.want(account(2), "ana", None);
+    house.ports.wake.wake();
+    house.until("and gone again", |house| house.state(joiner).is_settled()).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(house.store.rows().iter().any(|row| !row.state.is_settled()), "the many are not done yet");
+    drop(driver);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_taskrouter_hangs_does_not_block_another() {
+    let mut house = house();
+    house.ports.routers = slow_ones(&house, Duration::from_hours(1));
+    for n in 0..100 {
+        house.store.want(account(1), &format!("slow{n}"), Some(agent(&format!("slow{n}"))));
+    }
+    let driver = house.start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for n in 0..20 {
+        let began = Instant::now();
+        let joiner = house.store.want(account(2), &format!("ana{n}"), Some(agent(&format!("ana{n}"))));
+        house.ports.wake.wake();
+        house.until("the other account goes on", |house| house.state(joiner).is_settled()).await;
+        assert!(began.elapsed() < Duration::from_millis(700), "{:?}", began.elapsed());
+    }
+    drop(driver);
 }

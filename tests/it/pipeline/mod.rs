@@ -2,6 +2,7 @@
 
 mod accounts;
 mod adoption;
+mod copies;
 mod faults;
 mod joiners;
 mod leavers;
@@ -11,6 +12,7 @@ mod receipts;
 mod rehires;
 mod removal;
 mod rules;
+mod turns;
 
 use std::collections::BTreeMap;
 
