@@ -162,7 +162,7 @@ impl AccountCommand {
                         |backlog| format!("{} to remove, {} others", backlog.leavers, backlog.others),
                     );
                     let waiting = match late.get(&account.id) {
-                        Some(late) => format!("{waiting}; {late} removals late"),
+                        Some(late) => format!("{waiting}; {late} late"),
                         None => waiting,
                     };
                     let since = account.created_at.to_string();

@@ -252,7 +252,8 @@ impl Settlement {
             Outcome::InStep { known, recheck } => Self::settled(RowState::InStep, known, *recheck),
             Outcome::Removed { known, recheck } => Self::settled(RowState::Removed, known, *recheck),
             Outcome::Kept { known, after } => {
-                Self { due_in: *after, unsure: Some(false), ..Self::settled(RowState::KeptOffline, known, None) }
+                // The worker stays, and so does what may still be written to it: an earlier doubt is not over.
+                Self { due_in: *after, unsure: None, ..Self::settled(RowState::KeptOffline, known, None) }
             }
             Outcome::Retry { known, unsure, attempts, after, error } => Self {
                 known: Some(known.clone()),

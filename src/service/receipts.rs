@@ -81,7 +81,10 @@ impl Sums {
             Some(ending) => *self.figures.endings.entry(ending.clone()).or_default() += 1,
             None => self.figures.open += 1,
         }
-        for (taken, at) in self.taken.iter_mut().zip(times.stages) {
+        // What stays was read back, too, but is no removal.
+        let [refused, unavailable, removed, verified] = times.stages;
+        let verified = verified.filter(|_| removed.is_some());
+        for (taken, at) in self.taken.iter_mut().zip([refused, unavailable, removed, verified]) {
             if let Some(at) = at {
                 taken.push(u64::try_from(at.since(times.accepted_at).as_millis()).unwrap_or(u64::MAX));
             }

@@ -111,7 +111,7 @@ fn log(claimed: &Claimed, finished: &Finished, began: Instant) {
     match end.error {
         None => tracing::info!(%account, %worker, version, leaver, attempt, outcome, ms, "worker in step"),
         Some(error) if state == RowState::Draining => {
-            tracing::info!(%account, %worker, version, leaver, attempt, outcome, ms, error, "worker waits for work in hand");
+            tracing::debug!(%account, %worker, version, leaver, attempt, outcome, ms, error, "worker waits for work in hand");
         }
         Some(error) => {
             tracing::warn!(%account, %worker, version, leaver, attempt, outcome, ms, error, "worker not in step");

@@ -143,7 +143,7 @@ async fn s49_a_failed_removal_stays_visible_and_is_never_reported_done(db: Db) {
     .await;
     assert_eq!(app.core().report_late_removals(Duration::ZERO).await.expect("looked"), 0, "once for each leaver");
     assert_eq!(open().await[0]["late"], true);
-    assert!(app.command(&["account", "list"]).await.contains("1 to remove, 0 others; 1 removals late"));
+    assert!(app.command(&["account", "list"]).await.contains("1 to remove, 0 others; 1 late"));
     assert!(app.command(&["receipts"]).await.contains("retrying, late"));
 
     app.stand_in().set_faults(Faults::default()).expect("no faults");
