@@ -161,15 +161,12 @@ impl Store {
     /// How busy this process keeps the database.
     #[must_use]
     pub fn load(&self) -> Load {
-        let (connections, idle) = match self.pool.get_database_backend() {
-            DbBackend::Postgres => {
-                let pool = self.pool.get_postgres_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-            _ => {
-                let pool = self.pool.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
+        let (connections, idle) = if self.pool.get_database_backend() == DbBackend::Postgres {
+            let pool = self.pool.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.pool.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
         };
         let waiting = match &self.writer {
             Writer::Queue(queue) => Some(queue.max_capacity() - queue.capacity()),

@@ -209,8 +209,7 @@ mod tests {
         for caller in callers.collect::<Vec<_>>() {
             caller.await.unwrap();
         }
-        let seconds = counts.lock().unwrap().1.clone();
-        seconds
+        Arc::into_inner(counts).unwrap().into_inner().unwrap().1
     }
 
     fn sums(seconds: &[(u32, u32)]) -> (u32, u32) {

@@ -62,9 +62,9 @@ async fn copies_whose_clocks_differ_share_the_work(db: Db) {
     assert_eq!(app.stand_in().worker_count(), 40);
     for (n, id) in ids.iter().enumerate() {
         if n.is_multiple_of(3) {
-            ahead.scim(&app.scim).set_active(id, false).await
+            ahead.scim(&app.scim).set_active(id, false).await;
         } else {
-            app.scim.set_active(id, false).await
+            app.scim.set_active(id, false).await;
         }
     }
     app.settled().await;

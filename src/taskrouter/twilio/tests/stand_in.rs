@@ -156,5 +156,5 @@ async fn queries_by_expression_keep_to_their_own_rate() {
     for _ in 0..5 {
         pair.client.workspace().await.unwrap();
     }
-    assert!(began.elapsed() < Duration::from_millis(1_000), "others do not wait: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(1), "others do not wait: {:?}", began.elapsed());
 }
