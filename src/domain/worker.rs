@@ -74,7 +74,13 @@ impl DesiredWorker {
     #[must_use]
     pub fn applied(&self) -> Applied {
         let channels = self.channels.iter().map(|(name, capacity)| (name.clone(), Some(*capacity))).collect();
-        Applied { keys: self.owned_keys(), channels }
+        Applied { keys: self.owned_keys(), channels, roles: self.roles().collect() }
+    }
+
+    /// The roles that it has at `TaskRouter`.
+    pub fn roles(&self) -> impl Iterator<Item = String> + '_ {
+        let roles = self.attributes.get("roles").and_then(Value::as_array);
+        roles.into_iter().flatten().filter_map(|role| role.as_str().map(str::to_owned))
     }
 }
 
@@ -172,6 +178,9 @@ pub struct Applied {
     pub keys: OwnedKeys,
     /// The channels that we set, with the capacity they got; none where we may have set it, and nobody knows to what.
     pub channels: BTreeMap<String, Option<u32>>,
+    /// The roles that we gave it, at any time: what others gave to a worker may protect it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<String>,
 }
 
 /// Whether two attribute values are the same to `TaskRouter`: the order of keys and the spelling of numbers do not count.

@@ -97,12 +97,14 @@ impl Footprint {
                 channels: BTreeMap::new(),
             };
             self.applied.keys = self.applied.keys.union(&made.owned_keys());
+            self.applied.roles.extend(made.roles());
         }
     }
 
     /// Adds what an attempt to bring about `desired` may have written, `sid` being the worker known at that time.
     pub fn widen(&mut self, desired: &DesiredWorker, sid: Option<&WorkerSid>) {
         self.applied.keys = self.applied.keys.union(&desired.owned_keys());
+        self.applied.roles.extend(desired.roles());
         for name in desired.channels.keys() {
             // Ours to take away, but not to be taken for set: the attempt may never have begun.
             self.applied.channels.entry(name.clone()).or_insert(None);

@@ -134,7 +134,7 @@ pub enum Refusal {
         /// The protected role.
         role: String,
     },
-    /// The worker is ours, and has a protected role: people remove it.
+    /// The worker is ours, and others gave it a protected role: people remove it.
     #[error("the worker is out of the queues and has the protected role '{role}': remove it at Twilio")]
     Protected {
         /// The protected role.
@@ -160,7 +160,7 @@ pub fn plan(
 ) -> Result<Vec<Action>, Refusal> {
     match (desired, observed) {
         (_, Observed::Unknown) => Ok(vec![Action::Look]),
-        (None, Observed::Ours(state)) => leaving(state, policy),
+        (None, Observed::Ours(state)) => leaving(state, applied, policy),
         // Without a record that it is ours it is not ours to remove.
         (None, Observed::Absent | Observed::Namesake(_)) => Ok(Vec::new()),
         (Some(desired), Observed::Absent) => {
@@ -207,7 +207,7 @@ pub fn is_out(state: &WorkerState) -> bool {
     !state.available && !state.attributes.contains_key(ROUTING)
 }
 
-fn leaving(state: &WorkerState, policy: &PlanPolicy) -> Result<Vec<Action>, Refusal> {
+fn leaving(state: &WorkerState, applied: &Applied, policy: &PlanPolicy) -> Result<Vec<Action>, Refusal> {
     let mut actions = Vec::new();
     if !is_out(state) {
         let attributes = state.attributes.contains_key(ROUTING).then(|| {
@@ -217,7 +217,9 @@ fn leaving(state: &WorkerState, policy: &PlanPolicy) -> Result<Vec<Action>, Refu
         });
         actions.push(Action::TakeOut { attributes });
     }
-    let protected = protected_role(&state.attributes, &policy.protected_roles);
+    // A role that we gave protects nobody: it ends with the access.
+    let by_others = policy.protected_roles.difference(&applied.roles).cloned().collect();
+    let protected = protected_role(&state.attributes, &by_others);
     if policy.keep_offline || protected.is_some() {
         // Taken out it is all the same, and that has to be read back like a removal.
         return match (actions.is_empty(), protected) {

@@ -55,6 +55,7 @@ impl<'a> Run<'a> {
             Ok(worker) => {
                 self.effect(action);
                 self.known.footprint.applied.keys = desired.owned_keys();
+                self.known.footprint.applied.roles = desired.roles().collect();
                 self.known.footprint.applied.channels.clear();
                 self.own(WorkerState::from_worker(worker, &desired.attributes));
                 if !desired.channels.is_empty() {
@@ -128,6 +129,7 @@ impl<'a> Run<'a> {
             ours = ours.union(&self.known.footprint.applied.keys);
         }
         self.known.footprint.applied.keys = ours;
+        self.known.footprint.applied.roles.extend(desired.roles());
         self.refresh(worker, attributes);
         Ok(Next::Go)
     }

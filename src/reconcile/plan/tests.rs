@@ -260,8 +260,11 @@ fn states() -> impl Strategy<Value = WorkerState> {
 
 fn applied() -> impl Strategy<Value = Applied> {
     let keys = btree_set("roles|site|team|routing\\.skills|routing\\.levels", 0..5);
-    (keys, btree_map("voice|chat|sms", proptest::option::of(0..4_u32), 0..3))
-        .prop_map(|(keys, channels)| Applied { keys: keys.into_iter().collect(), channels })
+    (keys, btree_map("voice|chat|sms", proptest::option::of(0..4_u32), 0..3)).prop_map(|(keys, channels)| Applied {
+        keys: keys.into_iter().collect(),
+        channels,
+        roles: BTreeSet::new(),
+    })
 }
 
 proptest! {
@@ -353,6 +356,16 @@ proptest! {
             }
         }
         prop_assert!(model.real.is_some_and(|left| is_out(&left)));
+    }
+
+    #[test]
+    fn a_role_that_we_gave_protects_nobody(found in states(), drain in any::<bool>()) {
+        let mut found = found;
+        found.attributes.insert("roles".to_owned(), json!(["admin"]));
+        let policy = PlanPolicy { drain, ..protecting("admin") };
+        let applied = Applied { roles: BTreeSet::from(["admin".to_owned()]), ..Applied::default() };
+        let actions = plan(None, &applied, &Observed::Ours(found), &policy).unwrap();
+        prop_assert!(actions.contains(&Action::Remove), "{actions:?}");
     }
 
     #[test]

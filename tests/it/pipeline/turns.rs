@@ -16,9 +16,9 @@ async fn ten_thousand(sql: &Sql, db: Db) {
     sql.run(&format!(
         "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 10000) \
          INSERT INTO worker (id, account_id, name, name_fold, desired, digest, desired_version, desired_at, event_id, footprint, \
-         superseded, unsure, state, lane, attempts, due_at, created_at) \
+         superseded, unsure, keep, state, lane, attempts, due_at, created_at) \
          SELECT '00000000-0000-7000-8000-0000000' || {number}, account_id, 'j' || {number}, 'j' || {number}, \
-         replace(desired, 'seed@acme.example', 'j' || {number}), 'd' || {number}, 1, desired_at, event_id, '{{}}', '', 0, 'pending', 1, 0, \
+         replace(desired, 'seed@acme.example', 'j' || {number}), 'd' || {number}, 1, desired_at, event_id, '{{}}', '', 0, 0, 'pending', 1, 0, \
          desired_at, created_at FROM worker, many WHERE name = 'seed@acme.example'"
     ))
     .await
