@@ -1,7 +1,9 @@
 //! The only place that wires the parts together; `main` and the tests both come through here.
 
+pub mod command;
 mod copies;
 mod housekeeping;
+mod inventory;
 mod keys;
 mod metrics;
 mod routers;
@@ -190,6 +192,7 @@ impl App {
         let telling =
             copies::tell(Arc::clone(&core), copy.clone(), Arc::clone(&stats), config.reconciler.paused, stop.clone());
         tasks.spawn(telling);
+        tasks.spawn(inventory::run(config, &core, &routers, &wake, stop.clone()));
         let (driver, driver_wake) = start_driver(config, &core, &routers, &stats, ambient);
         let words = Words {
             core: Arc::clone(&core),
@@ -360,6 +363,7 @@ async fn start_stand_in(
     let bound = listener.local_addr().map_err(|error| AppError::Listen(wanted, error))?;
     let url = Url::parse(&format!("http://{bound}"))
         .map_err(|error| AppError::Listen(bound, io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+    command::announce(&config.data_dir, &stand_in, &url)?;
     tracing::warn!(
         address = %bound,
         "NO TWILIO CREDENTIALS: a built-in stand-in takes the place of TaskRouter, and no worker is made at Twilio. Set ROLLCALL_TASKROUTER__ACCOUNT_SID, __API_KEY, __API_SECRET and __WORKSPACE_SID for the real one."

@@ -14,6 +14,7 @@ static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match start(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<cli::Differences>() => ExitCode::from(cli::Differences::STATUS),
         Err(error) => {
             eprintln!("rollcall: {}", Causes(&*error));
             ExitCode::FAILURE

@@ -355,6 +355,32 @@ CREATE INDEX receipt_worker ON receipt (worker_id) WHERE ended_at IS NULL
 --
 CREATE INDEX receipt_unalerted ON receipt (accepted_at) WHERE ended_at IS NULL AND alerted_at IS NULL
 --
+CREATE TABLE inventory (
+    account_id $text NOT NULL PRIMARY KEY,
+    next_at bigint NOT NULL,
+    walk_id $text,
+    lease_until bigint,
+    started_at bigint,
+    finished_at bigint,
+    summary $text,
+    last_error $text
+) $hot
+--
+CREATE TABLE finding (
+    account_id $text NOT NULL,
+    subject $text NOT NULL,
+    walk_id $text NOT NULL,
+    class $text NOT NULL,
+    name $text NOT NULL,
+    worker_id $text,
+    detail $text NOT NULL,
+    handed_over bigint NOT NULL,
+    first_at bigint NOT NULL,
+    PRIMARY KEY (account_id, subject)
+) $clustered
+--
+CREATE INDEX finding_class ON finding (account_id, class, subject)
+--
 CREATE TABLE audit_event (
     seq $serial,
     id $text NOT NULL,
@@ -434,6 +460,10 @@ DROP TABLE audit_event
 [postgres] DROP FUNCTION audit_event_append_only
 --
 [postgres] DROP FUNCTION groups_above
+--
+DROP TABLE finding
+--
+DROP TABLE inventory
 --
 DROP TABLE worker
 --

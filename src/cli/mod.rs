@@ -9,10 +9,14 @@ pub mod client;
 pub mod connection;
 pub mod credentials;
 pub mod demo;
+pub mod inventory;
 pub mod migrate;
+pub mod orphans;
 pub mod output;
+mod progress;
 pub mod pushes;
 pub mod receipts;
+pub mod reconcile;
 pub mod rules;
 mod secret_file;
 pub mod serve;
@@ -22,8 +26,10 @@ pub mod stand_in;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod waiting;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -97,12 +103,27 @@ pub enum Command {
     #[command(subcommand)]
     Pushes(pushes::PushesCommand),
     Receipts(receipts::ReceiptsArgs),
+    Reconcile(reconcile::ReconcileArgs),
+    #[command(subcommand)]
+    Inventory(inventory::InventoryCommand),
+    #[command(subcommand)]
+    Orphans(orphans::OrphansCommand),
     CheckConfig(check_config::CheckConfigArgs),
     StandIn(stand_in::StandInArgs),
 }
 
 /// What a command ends with; the error's text is for the person who typed the command.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// The command did what it was asked for and found differences: all is said, and the exit status tells scripts.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("not everything is in step")]
+pub struct Differences;
+
+impl Differences {
+    /// The exit status. 1 is a failure, 2 a mistake on the command line.
+    pub const STATUS: u8 = 3;
+}
 
 /// The account that a command is about.
 #[derive(Debug, Args)]
@@ -120,6 +141,10 @@ impl Cli {
     pub fn load(&self, environment: Vec<(String, String)>) -> Result<Loaded, ConfigError> {
         let mut loaded = Config::load(&self.sources(environment)?)?;
         if matches!(self.command, Command::Demo(_)) {
+            demo::calm(&mut loaded);
+        }
+        if matches!(self.command, Command::Reconcile(_) | Command::Orphans(_)) {
+            // What the reconciler does on the way is for its own log; the command tells how it ends.
             demo::calm(&mut loaded);
         }
         Ok(loaded)
@@ -173,8 +198,9 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
         Command::CheckConfig(check) => Ok(check.run(loaded)?),
         Command::StandIn(stand_in) => stand_in.run(config).await,
         command => {
-            let core =
-                app::open(config, Ambient::system(), &config.public_url_at(config.listen), Wake::default()).await?;
+            let wake = Wake::default();
+            let url = config.public_url_at(config.listen);
+            let core = Arc::new(app::open(config, Ambient::system(), &url, wake.clone()).await?);
             match command {
                 Command::Account(account) => account.run(config, &core).await,
                 Command::Backlog(backlog) => backlog.run(&core).await,
@@ -184,6 +210,9 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Rules(rules) => rules.run(&core).await,
                 Command::Pushes(pushes) => pushes.run(&core).await,
                 Command::Receipts(receipts) => receipts.run(config, &core).await,
+                Command::Reconcile(reconcile) => reconcile.run(config, &core, &wake).await,
+                Command::Inventory(inventory) => inventory.run(config, &core).await,
+                Command::Orphans(orphans) => orphans.run(config, &core, &wake).await,
                 Command::Migrate(migrate) => migrate.run(),
                 Command::Serve(_) | Command::Demo(_) | Command::CheckConfig(_) | Command::StandIn(_) => Ok(()),
             }

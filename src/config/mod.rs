@@ -54,6 +54,8 @@ pub struct Config {
     pub receipts: ReceiptsConfig,
     /// Bringing workers into step.
     pub reconciler: ReconcilerConfig,
+    /// Walks through all workers.
+    pub inventory: InventoryConfig,
     /// When a loss of access is held.
     pub guard: GuardConfig,
     /// Sign-on.
@@ -196,6 +198,28 @@ pub struct ReconcilerConfig {
     pub concurrency: usize,
     /// Roles at Twilio whose workers are never adopted, and never removed.
     pub protected_roles: Vec<String>,
+}
+
+/// The table `[inventory]`.
+#[derive(Debug, Clone, Copy)]
+pub struct InventoryConfig {
+    /// How often all workers are read; none: only when somebody asks.
+    pub every: Option<Duration>,
+    /// The share of the calls to Twilio that this may take (0 to 1).
+    pub share: f64,
+    /// Whether channels are compared, too.
+    pub channels: bool,
+    /// What becomes of drift.
+    pub drift: DriftPolicy,
+}
+
+/// What becomes of a worker that differs though Rollcall changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// It is brought into step.
+    Repair,
+    /// It is reported.
+    Report,
 }
 
 /// The table `[guard]`.
@@ -383,6 +407,12 @@ impl Config {
                 paused: reader.flag("reconciler.paused"),
                 concurrency: reader.number("reconciler.concurrency", 1, 1_000),
                 protected_roles: reader.list("reconciler.protected_roles"),
+            },
+            inventory: InventoryConfig {
+                every: Some(reader.seconds("inventory.every_s", 0, 31_536_000)).filter(|every| !every.is_zero()),
+                share: reader.share("inventory.share"),
+                channels: reader.flag("inventory.channels"),
+                drift: reader.drift_policy("inventory.drift"),
             },
             guard: GuardConfig {
                 max_people: reader.number("guard.max_people", 0, 1_000_000),

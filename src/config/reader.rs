@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::layers::{Layers, Origin, variable_of};
-use super::{Database, LogFormat, OpsListen, Problem, TwilioCredentials};
+use super::{Database, DriftPolicy, LogFormat, OpsListen, Problem, TwilioCredentials};
 use crate::base::network;
 
 pub(super) struct Reader<'a> {
@@ -175,6 +175,14 @@ impl<'a> Reader<'a> {
             "pretty" => Ok(LogFormat::Pretty),
             "json" => Ok(LogFormat::Json),
             _ => Err("must be auto, pretty or json".to_owned()),
+        })
+    }
+
+    pub(super) fn drift_policy(&mut self, key: &str) -> DriftPolicy {
+        self.parse_text(key, |text| match text {
+            "repair" => Ok(DriftPolicy::Repair),
+            "report" => Ok(DriftPolicy::Report),
+            _ => Err("must be repair or report".to_owned()),
         })
     }
 

@@ -26,6 +26,7 @@ pub mod desired_store;
 pub mod driver;
 pub mod execute;
 mod fair;
+pub mod inventory;
 pub mod lease;
 pub mod memory_store;
 pub mod observe;

@@ -103,6 +103,11 @@ pub trait TaskRouter: Send + Sync {
     /// unknown (`None`) here.
     async fn list_workers(&self, page: Option<&PageToken>) -> Result<WorkerPage>;
 
+    /// The calls a second that are known to be borne, by configuration or by earlier answers; `None` if nothing is known.
+    fn rate(&self) -> Option<f64> {
+        None
+    }
+
     /// Finds a worker by reading the whole list, for when `TaskRouter` says a name is taken and its filter does not
     /// show who has it. Costs a call per 1,000 workers.
     async fn search_worker(&self, friendly_name: &str) -> Result<Option<Worker>> {

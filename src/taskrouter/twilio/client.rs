@@ -123,6 +123,10 @@ impl Client {
         })
     }
 
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.limiter.rate()
+    }
+
     pub(super) fn stats(&self) -> Arc<CallStats> {
         Arc::clone(&self.stats)
     }

@@ -130,6 +130,11 @@ impl Limiter {
         }
     }
 
+    /// The present limit in calls a second, if there is one.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.state().usual.rate()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every state of a pace is valid, also the one that a panicking holder left.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -288,6 +288,10 @@ impl TaskRouter for TwilioTaskRouter {
         Ok(open)
     }
 
+    fn rate(&self) -> Option<f64> {
+        self.client.rate()
+    }
+
     async fn list_workers(&self, page: Option<&PageToken>) -> Result<WorkerPage> {
         let url = match page {
             Some(token) => self.client.continued(Operation::ListWorkers, token.as_str())?,

@@ -52,7 +52,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// Parts inside a layer that are pure though the layer is not.
-const PURE_PARTS: &[&str] = &["reconcile/plan"];
+const PURE_PARTS: &[&str] = &["reconcile/plan", "reconcile/inventory/classify"];
 
 /// Crates that only these parts may name.
 const OWNED_CRATES: &[(&str, &[&str])] = &[

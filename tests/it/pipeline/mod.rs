@@ -26,7 +26,7 @@ use tower::ServiceExt as _;
 use crate::support::{Db, TestApp};
 
 /// Two groups that grant different things, and a third that grants nothing.
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [[rule]]
 name = "agents"
 when = 'groups.display eq "CC Agents" and not (userType eq "Contractor")'
@@ -48,15 +48,15 @@ attributes = { floor = 4 }
 "#;
 
 /// Somebody's worker, with what is everybody's in these tests.
-const ANA: &str = "ana@acme.example";
+pub(crate) const ANA: &str = "ana@acme.example";
 
-async fn app(db: Db) -> TestApp {
+pub(crate) async fn app(db: Db) -> TestApp {
     TestApp::builder(db).rules(RULES).start().await
 }
 
 /// The worker of that name, and the only one.
 #[track_caller]
-fn worker(app: &TestApp, name: &str) -> WorkerSnapshot {
+pub(crate) fn worker(app: &TestApp, name: &str) -> WorkerSnapshot {
     only_worker(app.stand_in(), name)
 }
 
@@ -69,28 +69,28 @@ fn only_worker(stand_in: &StandIn, name: &str) -> WorkerSnapshot {
 }
 
 #[track_caller]
-fn assert_no_worker(app: &TestApp, name: &str) {
+pub(crate) fn assert_no_worker(app: &TestApp, name: &str) {
     assert_eq!(app.stand_in().worker_named(name), None);
 }
 
 #[track_caller]
-fn attributes(app: &TestApp, name: &str) -> Value {
+pub(crate) fn attributes(app: &TestApp, name: &str) -> Value {
     Value::Object(worker(app, name).attributes)
 }
 
-fn channel(capacity: u32, available: bool) -> ChannelSnapshot {
+pub(crate) fn channel(capacity: u32, available: bool) -> ChannelSnapshot {
     ChannelSnapshot { capacity, available }
 }
 
 /// The names of all workers, sorted.
-fn names(app: &TestApp) -> Vec<String> {
+pub(crate) fn names(app: &TestApp) -> Vec<String> {
     let mut names: Vec<_> = app.stand_in().workers().into_iter().map(|worker| worker.friendly_name).collect();
     names.sort();
     names
 }
 
 /// The calls that changed something, by method and path below the workspace.
-fn writes(stand_in: &StandIn) -> BTreeMap<String, u64> {
+pub(crate) fn writes(stand_in: &StandIn) -> BTreeMap<String, u64> {
     let mut writes = BTreeMap::new();
     for call in stand_in.calls().latest.iter().filter(|call| call.processed && call.method != "GET") {
         let path = call.path.trim_start_matches("/v1/Workspaces/{workspace}");
@@ -99,24 +99,24 @@ fn writes(stand_in: &StandIn) -> BTreeMap<String, u64> {
     writes
 }
 
-const CREATE: &str = "POST /Workers";
-const UPDATE: &str = "POST /Workers/{worker}";
-const CHANNEL: &str = "POST /Workers/{worker}/Channels/{channel}";
-const DELETE: &str = "DELETE /Workers/{worker}";
+pub(crate) const CREATE: &str = "POST /Workers";
+pub(crate) const UPDATE: &str = "POST /Workers/{worker}";
+pub(crate) const CHANNEL: &str = "POST /Workers/{worker}/Channels/{channel}";
+pub(crate) const DELETE: &str = "DELETE /Workers/{worker}";
 
-fn counts<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
+pub(crate) fn counts<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
     expected.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect()
 }
 
 /// What another program does: it reads a worker's attributes, changes some, and writes all.
-async fn write_as_others(app: &TestApp, name: &str, change: impl FnOnce(&mut Map<String, Value>)) {
+pub(crate) async fn write_as_others(app: &TestApp, name: &str, change: impl FnOnce(&mut Map<String, Value>)) {
     let mut attributes = worker(app, name).attributes;
     change(&mut attributes);
     as_others(app, Method::POST, name, &[("Attributes", &Value::Object(attributes).to_string())]).await;
 }
 
 /// What a person does in Flex, or an administrator in the Console.
-async fn set_activity(app: &TestApp, name: &str, activity: &str) {
+pub(crate) async fn set_activity(app: &TestApp, name: &str, activity: &str) {
     let (status, list) = call_as_others(app, Method::GET, "/Activities", &[]).await;
     assert_eq!(status, 200, "{list}");
     let mut activities = list["activities"].as_array().into_iter().flatten();
@@ -125,18 +125,18 @@ async fn set_activity(app: &TestApp, name: &str, activity: &str) {
     as_others(app, Method::POST, name, &[("ActivitySid", sid)]).await;
 }
 
-async fn delete_as_others(app: &TestApp, name: &str) {
+pub(crate) async fn delete_as_others(app: &TestApp, name: &str) {
     as_others(app, Method::DELETE, name, &[]).await;
 }
 
-async fn as_others(app: &TestApp, method: Method, name: &str, fields: &[(&str, &str)]) {
+pub(crate) async fn as_others(app: &TestApp, method: Method, name: &str, fields: &[(&str, &str)]) {
     let path = format!("/Workers/{}", worker(app, name).sid);
     let (status, body) = call_as_others(app, method, &path, fields).await;
     assert!((200..300).contains(&status), "{status}: {body}");
 }
 
 /// A call to the stand-in by somebody else.
-async fn call_as_others(app: &TestApp, method: Method, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
+pub(crate) async fn call_as_others(app: &TestApp, method: Method, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
     let workspace = app.stand_in().credentials().workspace_sid;
     let request = Request::builder()
         .method(method)

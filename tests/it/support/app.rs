@@ -19,9 +19,11 @@ use super::wait::wait_until;
 use rollcall::app::App;
 use rollcall::base::{Ambient, OsEntropy, Slug};
 use rollcall::config::{Config, Sources};
+use rollcall::reconcile::Routers;
 use rollcall::service::Core;
 use rollcall::service::connections::ConnectionSettings;
 use rollcall::store::accounts::Account;
+use rollcall::taskrouter::TaskRouter;
 use rollcall::taskrouter::stand_in::{Outcome, StandIn};
 
 /// How long the workers may take to be in step before a test fails.
@@ -119,15 +121,21 @@ pub struct TestApp {
 }
 
 /// The part that stops and starts.
-#[derive(Debug)]
 struct Running {
     core: Arc<Core>,
     stand_in: Option<Arc<StandIn>>,
     stand_in_url: Option<String>,
+    routers: Arc<dyn Routers>,
     address: std::net::SocketAddr,
     ops: Option<std::net::SocketAddr>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Running {
@@ -141,12 +149,13 @@ impl Running {
         let (core, address, ops) = (Arc::clone(app.core()), app.address(), app.ops_address());
         let stand_in = app.stand_in().cloned();
         let stand_in_url = app.stand_in_url().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        let routers = Arc::clone(app.routers()) as Arc<dyn Routers>;
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
             app.run(stopped).await.expect("the driver ends well");
         });
-        Self { core, stand_in, stand_in_url, address, ops, stop, serving }
+        Self { core, stand_in, stand_in_url, routers, address, ops, stop, serving }
     }
 
     async fn stop(self) {
@@ -173,6 +182,11 @@ impl TestApp {
     /// The stand-in of TaskRouter.
     pub fn stand_in(&self) -> &Arc<StandIn> {
         self.running().stand_in.as_ref().expect("the stand-in runs")
+    }
+
+    /// The TaskRouter of the account `default`, as the server calls it.
+    pub fn router(&self) -> Arc<dyn TaskRouter> {
+        self.running().routers.for_account(self.account.id).expect("the account has a TaskRouter")
     }
 
     /// Where the server listens.
@@ -220,9 +234,21 @@ impl TestApp {
         process::succeed(&self.environment, arguments).await
     }
 
+    /// Runs a command, whatever comes of it: its exit status and what it wrote to standard output and standard error.
+    pub async fn try_command(&self, arguments: &[&str]) -> (i32, String, String) {
+        process::end(&self.environment, arguments).await
+    }
+
+    /// Ends the server as SIGTERM does; [`TestApp::restart`] starts it again.
+    pub async fn stop(&mut self) {
+        self.running.take().expect("it runs").stop().await;
+    }
+
     /// Ends the server as SIGTERM does, and starts it again on the same data. Ports change.
     pub async fn restart(&mut self) {
-        self.running.take().expect("it runs").stop().await;
+        if self.running.is_some() {
+            self.stop().await;
+        }
         let running = Running::start(&self.environment, &self.clock).await;
         self.scim = Scim::new(running.address, Some(self.scim.token()));
         self.running = Some(running);
@@ -252,6 +278,12 @@ impl TestApp {
             ("WORKSPACE_SID", known.workspace_sid),
         ];
         settings.map(|(name, value)| (format!("ROLLCALL_TASKROUTER__{name}"), value)).to_vec()
+    }
+
+    /// Starts a server again that was paused, and is not any longer.
+    pub async fn resume(&mut self) {
+        self.environment.retain(|(name, _)| name != "ROLLCALL_RECONCILER__PAUSED");
+        self.restart().await;
     }
 
     /// Waits until all desired work is done.

@@ -27,6 +27,13 @@ pub async fn succeed(environment: &[(String, String)], arguments: &[&str]) -> St
     String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
 }
 
+/// Runs a command to its end, whatever comes of it.
+pub async fn end(environment: &[(String, String)], arguments: &[&str]) -> (i32, String, String) {
+    let output = rollcall(environment, arguments).output().await.expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8").trim_end().to_owned();
+    (output.status.code().expect("it was not killed"), text(output.stdout), text(output.stderr))
+}
+
 fn shown(output: &Output) -> String {
     format!(
         "{}\n{}\n{}",
