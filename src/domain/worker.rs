@@ -298,7 +298,7 @@ mod tests {
     fn the_record_survives_storage() {
         let applied = worker(json!({"roles": ["agent"]})).applied();
         let text = serde_json::to_string(&applied).unwrap();
-        assert_eq!(text, r#"{"keys":["roles"],"channels":{"voice":1}}"#);
+        assert_eq!(text, r#"{"keys":["roles"],"channels":{"voice":1},"roles":["agent"]}"#);
         assert_eq!(serde_json::from_str::<Applied>(&text).unwrap(), applied);
     }
 }

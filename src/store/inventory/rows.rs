@@ -240,11 +240,11 @@ pub async fn remove(tx: &Tx, unwanted: &Unwanted<'_>, event: &AuditEvent) -> Res
     let account = unwanted.account.to_string();
     let sql = Sql::new(format!(
         "INSERT INTO worker (id, account_id, name, name_fold, sid, desired_version, desired_at, event_id, footprint, \
-         superseded, unsure, state, lane, attempts, due_at, created_at) \
-         SELECT ?, ?, ?, ?, ?, 1, {now}, ?, '{{}}', '', 1, 'pending', 0, 0, {now}, {now} \
+         superseded, unsure, keep, state, lane, attempts, due_at, created_at) \
+         SELECT ?, ?, ?, ?, ?, 1, {now}, ?, '{{}}', '', 1, 0, 'pending', 0, 0, {now}, {now} \
          WHERE NOT EXISTS (SELECT 1 FROM worker other WHERE other.account_id = ? AND other.sid = ?) \
          ON CONFLICT (account_id, name_fold) DO UPDATE SET sid = excluded.sid, desired_version = worker.desired_version + 1, \
-         desired_at = excluded.desired_at, event_id = excluded.event_id, unsure = 1, state = 'pending', lane = 0, attempts = 0, \
+         desired_at = excluded.desired_at, event_id = excluded.event_id, unsure = 1, keep = 0, state = 'pending', lane = 0, attempts = 0, \
          due_at = excluded.due_at, last_error = NULL \
          WHERE worker.desired IS NULL AND worker.sid IS NULL AND worker.lease_owner IS NULL"
     ))

@@ -41,7 +41,7 @@ fn seen(number: u32, name: &str, attributes: Value) -> Seen {
 /// The worker of a row, with something of others.
 fn in_step(held: &Held) -> Seen {
     let mut attributes = held.desired.clone().unwrap().attributes;
-    attributes.insert("theme".to_owned(), json!("dark"));
+    attributes.entry("theme").or_insert(json!("dark"));
     Seen { attributes: Some(attributes), ..seen(1, ANA, json!({})) }
 }
 
