@@ -18,7 +18,7 @@ use super::lease::LeaseClock;
 use super::observe::{Effect, Observer};
 use super::plan::{self, Action, Observed, PlanPolicy, Refusal, WorkerState};
 use super::receipt::Stages;
-use crate::base::Ambient;
+use crate::base::{Ambient, fold};
 use crate::domain::LeaverPolicy;
 use crate::domain::worker::{Applied, DesiredWorker};
 use crate::taskrouter::{ErrorKind, TaskRouter, TaskRouterError, WorkerSid};
@@ -203,10 +203,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether the worker of somebody who left stays offline. One that never got the name of its person, because the leaving came
+    /// first, does not: it would keep that name from whoever is to have it.
+    fn keeps(&self) -> bool {
+        let claimed = &self.at.claimed;
+        let is_named = |state: &WorkerState| fold(&state.friendly_name) == fold(&claimed.name);
+        claimed.keep && !matches!(&self.observed, Observed::Ours(state) if !is_named(state))
+    }
+
     async fn converge(&mut self) -> Result<(), Stop> {
         let policy = PlanPolicy {
             protected_roles: self.at.settings.protected_roles.clone(),
-            keep_offline: self.at.claimed.keep,
             drain: self.at.leavers.drains_at(self.at.claimed.age),
             ..PlanPolicy::default()
         };
@@ -216,6 +223,7 @@ impl<'a> Run<'a> {
             {
                 self.stages.unavailable();
             }
+            let policy = PlanPolicy { keep_offline: self.keeps(), ..policy.clone() };
             let actions = plan::plan(self.desired, &self.known.footprint.applied, &self.observed, &policy)?;
             if actions.is_empty() {
                 return Ok(());

@@ -6,6 +6,7 @@ use serde_json::Map;
 
 use super::workspace::channels_of;
 use super::{Run, Stop};
+use crate::domain::worker::ROUTING;
 use crate::reconcile::plan::{self, Observed, WorkerState, granted};
 use crate::taskrouter::{Channel, ErrorKind, Worker, WorkerSid};
 
@@ -67,7 +68,15 @@ impl Run<'_> {
         // After a lost creation it is the worker that this has made, or one that we would have adopted instead.
         let creations = &self.known.footprint.creations;
         let protected = plan::protected_role(&state.attributes, &self.at.settings.protected_roles).is_some();
-        let made_by_us = creations.iter().any(|attributes| plan::carries(&state.attributes, attributes));
+        // Whoever took it out before, and died before saying so, left it without routing.
+        let taken_out = self.desired.is_none() && plan::is_out(&state);
+        let made_by_us = creations.iter().any(|made| {
+            let mut made = made.clone();
+            if taken_out {
+                made.shift_remove(ROUTING);
+            }
+            !made.is_empty() && plan::carries(&state.attributes, &made)
+        });
         // Whom nobody may have is not made ours only to be removed.
         let adoptable = self.desired.is_some() && !protected && !creations.is_empty();
         if made_by_us || adoptable {

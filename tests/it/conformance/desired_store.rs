@@ -55,12 +55,11 @@ impl SqlBench {
                 let desired = desired.clone();
                 Box::pin(async move {
                     let mut change = tx.change();
-                    match &desired {
-                        Some(desired) => change.want_worker(&Wanted { id, account, user, desired, event })?,
-                        None => {
-                            let (accepted, had_access) = (None, false);
-                            change.leave(&Leaving { account, user, reason, event, accepted, had_access });
-                        }
+                    if let Some(desired) = &desired {
+                        change.want_worker(&Wanted { id, account, user, desired, event })?;
+                    } else {
+                        let (accepted, had_access) = (None, false);
+                        change.leave(&Leaving { account, user, reason, event, accepted, had_access });
                     }
                     tx.apply(change).await?;
                     Ok::<_, StoreError>(())
