@@ -209,7 +209,9 @@ impl<'a> Deciding<'a> {
         let look = async || {
             let rows = self.rows(ids).await?;
             let count = |test: fn(&InventoryRow) -> bool| rows.iter().filter(|row| test(row)).count() as u64;
-            let stuck = |row: &InventoryRow| matches!(&*row.state, "blocked" | "rejected" | "unadopted");
+            let stuck = |row: &InventoryRow| {
+                matches!(&*row.state, "blocked" | "rejected" | "unadopted" | "draining" | "protected")
+            };
             Ok(Progress {
                 all: ids.len() as u64,
                 done: count(|row| row.settled),

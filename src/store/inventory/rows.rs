@@ -183,7 +183,7 @@ pub struct Progress {
 pub async fn progress(session: &Session, account: AccountId, walk: &str) -> Result<Progress, StoreError> {
     let sql = Sql::new(format!(
         "SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN {SETTLED} THEN 1 ELSE 0 END), 0) AS done, \
-         COALESCE(SUM(CASE WHEN state IN ('rejected', 'unadopted', 'blocked') THEN 1 ELSE 0 END), 0) AS refused, \
+         COALESCE(SUM(CASE WHEN state IN ('rejected', 'unadopted', 'blocked', 'draining', 'protected') THEN 1 ELSE 0 END), 0) AS refused, \
          COALESCE(SUM(CASE WHEN lease_owner IS NOT NULL OR attempts > 0 THEN 1 ELSE 0 END), 0) AS touched \
          FROM finding JOIN worker ON worker.id = finding.worker_id \
          WHERE finding.account_id = ? AND finding.walk_id = ? AND finding.handed_over = 1"

@@ -33,8 +33,7 @@ async fn access(app: &TestApp, user: &str) -> Value {
 }
 
 async fn a_connection_gives_no_more_than_it_may(db: Db) {
-    // By default the worker of an admin is left for people to remove.
-    let app = TestApp::builder(db).rules(ADMINS).set("ROLLCALL_RECONCILER__PROTECTED_ROLES", "auditor").start().await;
+    let app = TestApp::builder(db).rules(ADMINS).start().await;
     let id = app.scim.add_user(ANA).await;
     app.scim.add_group("Owners", &[&id]).await;
     app.scim.add_group("Admins", &[&id]).await;
