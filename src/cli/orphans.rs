@@ -15,11 +15,12 @@ use crate::base::WorkerId;
 use crate::config::Config;
 use crate::reconcile::inventory::classify::Class;
 use crate::reconcile::inventory::strangers::Strangers;
+use crate::reconcile::inventory::{InventoryPorts, InventorySettings};
 use crate::service::{Core, Wake};
 use crate::store::StoreError;
 use crate::store::accounts::Account;
 use crate::store::inventory::rows::{InventoryRow, Progress};
-use crate::taskrouter::WorkerSid;
+use crate::taskrouter::{TaskRouter, WorkerSid};
 
 /// Workers at TaskRouter that are nobody's in Rollcall, and what is to become of them.
 ///
@@ -159,15 +160,19 @@ impl<'a> Deciding<'a> {
         Ok(Self { config, core, account, reach })
     }
 
+    fn strangers<'s>(
+        &self,
+        ports: &'s InventoryPorts,
+        settings: &'s InventorySettings,
+        router: &'s dyn TaskRouter,
+    ) -> Strangers<'s> {
+        Strangers { ports, account: self.account.id, router, protected_roles: &settings.protected_roles }
+    }
+
     async fn adopt(&self, adopt: &AdoptArgs) -> Outcome {
         let (ports, settings) = (self.reach.ports(), Reach::settings(self.config));
         let router = self.router()?;
-        let strangers = Strangers {
-            ports: &ports,
-            account: self.account.id,
-            router: router.as_ref(),
-            protected_roles: &settings.protected_roles,
-        };
+        let strangers = self.strangers(&ports, &settings, router.as_ref());
         let row = strangers.adopt(&adopt.worker, adopt.user.as_deref()).await?;
         let rows = self.wait(&[row]).await?;
         Self::tell(&rows, |row| format!("{} is the worker of {}", adopt.worker, row.name))
@@ -176,12 +181,7 @@ impl<'a> Deciding<'a> {
     async fn remove(&self, remove: &RemoveArgs) -> Outcome {
         let (ports, settings) = (self.reach.ports(), Reach::settings(self.config));
         let router = self.router()?;
-        let strangers = Strangers {
-            ports: &ports,
-            account: self.account.id,
-            router: router.as_ref(),
-            protected_roles: &settings.protected_roles,
-        };
+        let strangers = self.strangers(&ports, &settings, router.as_ref());
         let (mut told, mut refused) = (Vec::new(), 0);
         for worker in &remove.workers {
             match strangers.remove(worker).await {
@@ -197,7 +197,7 @@ impl<'a> Deciding<'a> {
         if refused > 0 { Err(format!("{refused} not removed").into()) } else { Ok(()) }
     }
 
-    fn router(&self) -> Result<Arc<dyn crate::taskrouter::TaskRouter>, String> {
+    fn router(&self) -> Result<Arc<dyn TaskRouter>, String> {
         let missing = || format!("the account '{}' has no TaskRouter", self.account.name);
         self.reach.router(&self.account).ok_or_else(missing)
     }
