@@ -265,6 +265,10 @@ impl Editing<'_> {
             self.tx.apply_unless_taken(change).await?;
         }
         let moved = self.membership().apply(&changes).await?;
+        if moved.added.iter().chain(&moved.removed).any(|member| matches!(member, Member::Group(_))) {
+            // People below it are touched that nobody named.
+            self.tx.run_alone()?;
+        }
         if !edited && moved.is_empty() {
             return Ok((group, Deferred(false)));
         }

@@ -113,52 +113,68 @@ impl Gathering {
             match ask {
                 Ask::Text(sql, answer) => texts.push((sql, answer)),
                 Ask::Changes(sql, answer) => changes.push((sql, answer)),
-                Ask::Rows(sql, answer) => {
+                Ask::Rows(sql, answer) if !self.is_broken() => {
                     let rows = tx.query_all_raw(sql.statement(DbBackend::Sqlite)).await;
-                    tell(answer, rows.map_err(StoreError::from));
+                    tell(answer, self.noted(rows, 1));
                 }
-                Ask::Change(sql, answer) => {
+                Ask::Change(sql, answer) if !self.is_broken() => {
                     let done = tx.execute_raw(sql.statement(DbBackend::Sqlite)).await;
-                    tell(answer, done.map(|done| done.rows_affected()).map_err(StoreError::from));
+                    tell(answer, self.noted(done, 1).map(|done| done.rows_affected()));
                 }
+                Ask::Rows(..) | Ask::Change(..) => {}
             }
         }
         for alike in alike(texts) {
-            read(tx, alike).await;
+            self.read(tx, alike).await;
         }
         for alike in alike(changes) {
             self.write(tx, alike).await;
         }
     }
 
+    /// Whose fault a failure is, is not known of several; and after most failures SQLite may have ended the transaction by itself,
+    /// so that nothing more may be put to it. Whoever asks then is not answered, and runs again.
+    fn noted<T>(&self, result: Result<T, DbErr>, askers: usize) -> Result<T, StoreError> {
+        let result = result.map_err(StoreError::from);
+        if let Err(error) = &result
+            && (askers > 1 || !matches!(error, StoreError::Conflict(_)))
+        {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    async fn read(&self, tx: &DatabaseTransaction, alike: Vec<(Sql, Answer<Option<String>>)>) {
+        if self.is_broken() {
+            return;
+        }
+        let (questions, answers): (Vec<Sql>, Vec<_>) = alike.into_iter().unzip();
+        let row = tx.query_one_raw(Sql::side_by_side(questions).statement(DbBackend::Sqlite)).await;
+        let row = self.noted(row, answers.len());
+        for (n, answer) in answers.into_iter().enumerate() {
+            // A single statement may have no row; several side by side always have one.
+            let text = row
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|row| row.as_ref().map_or(Ok(None), |row| Ok(row.try_get_by_index(n)?)));
+            tell(answer, text);
+        }
+    }
+
     async fn write(&self, tx: &DatabaseTransaction, alike: Vec<(Sql, Answer<()>)>) {
+        if self.is_broken() {
+            return;
+        }
         let (changes, answers): (Vec<Sql>, Vec<_>) = alike.into_iter().unzip();
         let mut batch = Batch::default();
         for sql in changes {
             batch.push(sql);
         }
         let done = tx.execute_raw(batch.joined().statement(DbBackend::Sqlite)).await.map(|_| ());
-        let done = done.map_err(StoreError::from);
-        if done.is_err() && answers.len() > 1 {
-            self.broken.store(true, Ordering::Relaxed);
-        }
+        let done = self.noted(done, answers.len());
         for answer in answers {
             tell(answer, done.clone());
         }
-    }
-}
-
-async fn read(tx: &DatabaseTransaction, alike: Vec<(Sql, Answer<Option<String>>)>) {
-    let (questions, answers): (Vec<Sql>, Vec<_>) = alike.into_iter().unzip();
-    let row = tx.query_one_raw(Sql::side_by_side(questions).statement(DbBackend::Sqlite)).await;
-    let row = row.map_err(StoreError::from);
-    for (n, answer) in answers.into_iter().enumerate() {
-        // A single statement may have no row; several side by side always have one.
-        let text = row
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|row| row.as_ref().map_or(Ok(None), |row| Ok(row.try_get_by_index(n)?)));
-        tell(answer, text);
     }
 }
 
