@@ -22,6 +22,8 @@ pub mod reconcile;
 pub mod scim;
 /// Use cases.
 pub mod service;
+/// SAML and OpenID Connect.
+pub mod sso;
 /// The database.
 pub mod store;
 /// TaskRouter: the port, Twilio's client, the stand-in.
