@@ -58,6 +58,9 @@ struct Options {
     /// Measure a server that only writes and reads rows, instead of Rollcall: what is to be expected of the machine.
     #[arg(long)]
     bare: bool,
+    /// Leave the guard on: all but the first deactivations are held
+    #[arg(long)]
+    guarded: bool,
     /// Be that server, on this address.
     #[arg(long, hide = true, requires = "folder")]
     serve_bare: Option<String>,
@@ -304,6 +307,9 @@ async fn start(options: &Options) -> Result<Server, Fault> {
             .stderr(Stdio::inherit());
         if let Some(url) = &options.database_url {
             command.env("ROLLCALL_DATABASE_URL", url);
+        }
+        if !options.guarded {
+            command.env("ROLLCALL_GUARD__MAX_PEOPLE", "0").env("ROLLCALL_GUARD__MAX_SHARE", "0.0");
         }
         command
     };

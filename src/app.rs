@@ -114,9 +114,19 @@ pub async fn open(config: &Config, ambient: Ambient, public_url: &str, wake: Wak
     }
     let store = Arc::new(Store::open(&store_options(config)).await?);
     let core = Core::new(store, ambient, Arc::new(keyring), wake, public_url)
-        .with_access_tokens_for(config.oauth.access_token_lifetime);
+        .with_access_tokens_for(config.oauth.access_token_lifetime)
+        .with_limits(limits_of_guard(config));
     core.ensure_default_account().await?;
     Ok(core)
+}
+
+fn limits_of_guard(config: &Config) -> crate::domain::Limits {
+    let guard = &config.guard;
+    crate::domain::Limits {
+        max_people: guard.max_people,
+        max_share: crate::domain::Share::new(guard.max_share),
+        window: guard.window,
+    }
 }
 
 /// Makes a missing directory for its owner only: people's names and addresses will be in it.

@@ -20,6 +20,9 @@ pub struct Model {
     /// The networks that its requests may come from (JSON list); empty: all.
     #[sea_orm(column_type = "Text")]
     pub allow_from: String,
+    /// The limits of the guard that are its own (JSON).
+    #[sea_orm(column_type = "Text")]
+    pub guard: String,
     /// `enabled` or `disabled`.
     #[sea_orm(column_type = "Text")]
     pub state: String,

@@ -24,6 +24,14 @@ pub struct Model {
     pub lease_until: Option<i64>,
     #[sea_orm(column_type = "Text")]
     pub event_id: String,
+    /// What made it necessary (JSON).
+    #[sea_orm(column_type = "Text", nullable)]
+    pub cause: Option<String>,
+    /// 1 if nothing of it is to be held.
+    pub forced: i64,
+    /// Who was found to lose something, while it is counted (JSON).
+    #[sea_orm(column_type = "Text", nullable)]
+    pub found: Option<String>,
     pub created_at: i64,
 }
 

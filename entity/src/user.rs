@@ -40,6 +40,9 @@ pub struct Model {
     /// The outcome of the rules with its reasons (JSON).
     #[sea_orm(column_type = "Text")]
     pub access: Option<String>,
+    /// The hold that keeps a loss of this person back.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub hold_id: Option<String>,
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,

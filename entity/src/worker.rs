@@ -10,6 +10,9 @@ pub struct Model {
     pub id: String,
     #[sea_orm(column_type = "Text")]
     pub account_id: String,
+    /// Through which connection the user came.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub connection_id: Option<String>,
     #[sea_orm(column_type = "Text")]
     pub user_id: Option<String>,
     #[sea_orm(column_type = "Text")]
@@ -43,7 +46,7 @@ pub struct Model {
     pub unsure: i64,
     #[sea_orm(column_type = "Text")]
     pub state: String,
-    /// 0 for leavers, 1 for the rest.
+    /// 0 for leavers, 1 for the rest, 2 for those whose removal is held.
     pub lane: i64,
     pub attempts: i64,
     /// When there is work to do; null: none.

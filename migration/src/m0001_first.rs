@@ -65,6 +65,7 @@ CREATE TABLE connection (
     dialect $text NOT NULL,
     may_grant $text NOT NULL,
     allow_from $text NOT NULL,
+    guard $text NOT NULL,
     state $text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
@@ -138,6 +139,7 @@ CREATE TABLE "user" (
     document $text NOT NULL,
     role $text,
     access $text,
+    hold_id $text,
     version bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
@@ -263,12 +265,16 @@ CREATE TABLE recompute (
     done bigint NOT NULL,
     lease_until bigint,
     event_id $text NOT NULL,
+    cause $text,
+    forced bigint NOT NULL DEFAULT 0,
+    found $text,
     created_at bigint NOT NULL
 )
 --
 CREATE TABLE worker (
     id $text NOT NULL PRIMARY KEY,
     account_id $text NOT NULL,
+    connection_id $text,
     user_id $text,
     name $text NOT NULL,
     name_fold $text NOT NULL,
@@ -298,6 +304,8 @@ CREATE TABLE worker (
 CREATE UNIQUE INDEX worker_name_unique ON worker (account_id, name_fold)
 --
 CREATE INDEX worker_user ON worker (user_id) WHERE user_id IS NOT NULL
+--
+CREATE INDEX worker_access ON worker (connection_id) WHERE desired IS NOT NULL
 --
 CREATE INDEX worker_sid ON worker (account_id, sid) WHERE sid IS NOT NULL
 --
@@ -380,6 +388,57 @@ CREATE TABLE finding (
 ) $clustered
 --
 CREATE INDEX finding_class ON finding (account_id, class, subject)
+--
+CREATE TABLE hold (
+    id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL,
+    connection_id $text NOT NULL,
+    kind $text NOT NULL,
+    status $text NOT NULL,
+    beyond $text NOT NULL,
+    opened_at bigint NOT NULL,
+    decided_at bigint
+)
+--
+CREATE UNIQUE INDEX hold_open ON hold (connection_id, kind) WHERE status = 'open'
+--
+CREATE INDEX hold_account ON hold (account_id, id)
+--
+CREATE INDEX hold_account_open ON hold (account_id, id) WHERE status = 'open'
+--
+CREATE TABLE held (
+    hold_id $text NOT NULL REFERENCES hold (id),
+    user_id $text NOT NULL,
+    state $text NOT NULL,
+    loses $text NOT NULL,
+    event_id $text NOT NULL,
+    held_at bigint NOT NULL,
+    decided_at bigint,
+    decided_by $text,
+    PRIMARY KEY (hold_id, user_id)
+) $clustered
+--
+CREATE INDEX held_waiting ON held (hold_id, user_id) WHERE state = 'held'
+--
+CREATE TABLE hold_cause (
+    hold_id $text NOT NULL REFERENCES hold (id),
+    event_id $text NOT NULL,
+    cause $text NOT NULL,
+    at bigint NOT NULL,
+    people bigint NOT NULL,
+    PRIMARY KEY (hold_id, event_id)
+) $clustered
+--
+CREATE TABLE loss (
+    connection_id $text NOT NULL,
+    kind $text NOT NULL,
+    user_id $text NOT NULL,
+    at bigint NOT NULL,
+    gone bigint NOT NULL,
+    PRIMARY KEY (connection_id, kind, user_id)
+) $clustered
+--
+CREATE INDEX loss_window ON loss (connection_id, kind, at)
 --
 CREATE TABLE audit_event (
     seq $serial,
@@ -464,6 +523,14 @@ DROP TABLE audit_event
 DROP TABLE finding
 --
 DROP TABLE inventory
+--
+DROP TABLE loss
+--
+DROP TABLE hold_cause
+--
+DROP TABLE held
+--
+DROP TABLE hold
 --
 DROP TABLE worker
 --

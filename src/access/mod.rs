@@ -9,6 +9,7 @@ mod desired;
 mod evaluate;
 mod evidence;
 pub mod file;
+mod loss;
 mod nearest;
 pub mod rule;
 mod source;
@@ -19,6 +20,7 @@ pub use desired::{DesiredError, desired_worker};
 pub use evaluate::{Access, Because, ConnectionGrants, Granted, SkipReason, Skipped, evaluate};
 pub use evidence::{Evidence, evidence};
 pub use file::{FileProblem, RuleFile, RuleFileError};
+pub use loss::{Has, Loss, loss};
 pub use rule::{Problem, Rule, RuleSet, RuleSetError};
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ pub(super) async fn run(core: Arc<Core>, keep: Keep, stop: CancellationToken) {
         if let Err(error) = core.sweep_access_tokens().await {
             tracing::warn!(error = %Causes(&error), "old access tokens were not deleted");
         }
+        if let Err(error) = core.sweep_losses().await {
+            tracing::warn!(error = %Causes(&error), "old losses were not deleted");
+        }
         if let Err(error) = core.sweep_pushes(keep.pushes).await {
             tracing::warn!(error = %Causes(&error), "old requests were not deleted from the log of pushes");
         }

@@ -60,6 +60,8 @@ ids! {
     EventId,
     /// A SCIM group.
     GroupId,
+    /// A loss of access that waits for a person's decision.
+    HoldId,
     /// A mapping rule.
     RuleId,
     /// A bearer token of a connection.

@@ -109,7 +109,8 @@ Examples:
   rollcall account set default --live-calls drain --drain-for 30m
   rollcall account set acme-uk --deactivated keep-offline";
 
-/// List the accounts, what becomes of the workers of those who leave, and how many workers wait to be removed, made or changed at TaskRouter.
+/// List the accounts, what becomes of the workers of those who leave, how many workers wait to be removed, made or changed at
+/// TaskRouter, and how many people wait for a decision about a hold.
 #[derive(Debug, Default, Args)]
 #[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {}
@@ -142,8 +143,9 @@ impl AccountCommand {
                 output::line(format_args!("account {}: {}", account.name, policy(&leavers)))?;
             }
             Self::List(_) => {
-                let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "LEAVERS", "WAITING", "SINCE"]);
+                let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "LEAVERS", "WAITING", "HELD", "SINCE"]);
                 let (backlogs, late) = (core.backlogs().await?, core.late_removals(config.receipts.late_after).await?);
+                let held = core.people_held().await?;
                 for account in core.list_accounts().await? {
                     let taskrouter = account.taskrouter.as_ref().map_or_else(
                         // Only the account `default` has the credentials of the configuration.
@@ -165,6 +167,7 @@ impl AccountCommand {
                         Some(late) => format!("{waiting}; {late} late"),
                         None => waiting,
                     };
+                    let held = held.get(&account.id).map_or_else(|| "nobody".to_owned(), ToString::to_string);
                     let since = account.created_at.to_string();
                     table.row([
                         account.name.as_str(),
@@ -172,6 +175,7 @@ impl AccountCommand {
                         &rules,
                         &policy(&account.leavers),
                         &waiting,
+                        &held,
                         &since,
                     ]);
                 }

@@ -10,9 +10,9 @@ use crate::domain::Role;
 use crate::scim::Dialect;
 use crate::service::Core;
 use crate::service::accounts::DEFAULT;
-use crate::service::connections::ConnectionSettings;
+use crate::service::connections::{ConnectionSettings, GuardSettings};
 use crate::store::accounts::Account;
-use crate::store::connections::Connection;
+use crate::store::connections::{Connection, OwnLimits};
 
 /// Links to identity providers, each belonging to an account.
 #[derive(Debug, Subcommand)]
@@ -45,6 +45,72 @@ pub struct AddArgs {
     /// Take requests from these networks or addresses only
     #[arg(long, value_name = "CIDR,...", default_value = "any", value_parser = networks)]
     pub allow_ip: Networks,
+    /// When a loss of access is held.
+    #[command(flatten)]
+    pub guard: GuardArgs,
+}
+
+/// The limits of the guard for one connection.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct GuardArgs {
+    /// Hold when more people than this lose something within the window: a number, off, or default
+    ///
+    /// off (or 0) takes this limit away, default is what the configuration says (guard.max_people).
+    #[arg(long, value_name = "N", group = "change", value_parser = people)]
+    pub guard_max_people: Option<Own<u32>>,
+    /// Hold when more than this share (0 to 1) of its people with access does, if they are five or more; off, or default
+    #[arg(long, value_name = "SHARE", group = "change", value_parser = share)]
+    pub guard_max_share: Option<Own<f64>>,
+    /// The window, as in 90s, 10m or 1h, or default
+    #[arg(long, value_name = "SPAN", group = "change", value_parser = window)]
+    pub guard_window: Option<Own<u32>>,
+}
+
+/// A limit of a connection; none: as configured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Own<T>(pub Option<T>);
+
+fn people(text: &str) -> Result<Own<u32>, String> {
+    match text {
+        "default" => Ok(Own(None)),
+        "off" => Ok(Own(Some(0))),
+        text => {
+            let people = text.parse().ok().filter(|people| *people <= 1_000_000);
+            people
+                .map(|people| Own(Some(people)))
+                .ok_or_else(|| "use a number up to 1000000, off, or default".to_owned())
+        }
+    }
+}
+
+fn share(text: &str) -> Result<Own<f64>, String> {
+    match text {
+        "default" => Ok(Own(None)),
+        "off" => Ok(Own(Some(0.0))),
+        text => {
+            let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+            share.map(|share| Own(Some(share))).ok_or_else(|| "use a share from 0 to 1, off, or default".to_owned())
+        }
+    }
+}
+
+fn window(text: &str) -> Result<Own<u32>, String> {
+    if text == "default" {
+        return Ok(Own(None));
+    }
+    let seconds = u32::try_from(super::span::span(text)?.as_secs()).ok();
+    let seconds = seconds.filter(|seconds| (1..=604_800).contains(seconds));
+    seconds.map(|seconds| Own(Some(seconds))).ok_or_else(|| "use 1s to 7d, or default".to_owned())
+}
+
+impl From<GuardArgs> for GuardSettings {
+    fn from(args: GuardArgs) -> Self {
+        Self {
+            max_people: args.guard_max_people.map(|own| own.0),
+            max_share: args.guard_max_share.map(|own| own.0),
+            window_s: args.guard_window.map(|own| own.0),
+        }
+    }
 }
 
 const ADD_EXAMPLES: &str = "\
@@ -55,7 +121,8 @@ Examples:
 
 /// Change a connection. What is not named stays as it is.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES,
+    override_usage = "rollcall connection set NAME --SETTING VALUE ...")]
 pub struct SetArgs {
     /// Its name
     pub name: Slug,
@@ -79,12 +146,16 @@ pub struct SetArgs {
     /// Refuse its requests with 401 from now on; its people stay as they are
     #[arg(long, group = "change")]
     pub disable: bool,
+    /// When a loss of access is held.
+    #[command(flatten)]
+    pub guard: GuardArgs,
 }
 
 const SET_EXAMPLES: &str = "\
 Examples:
   rollcall connection set okta --dialect strict
   rollcall connection set okta --allow-ip 203.0.113.0/24,2001:db8::/32
+  rollcall connection set okta --guard-max-people 100 --guard-window 1h
   rollcall connection set okta --disable";
 
 /// Networks; none: all.
@@ -125,6 +196,7 @@ impl ConnectionCommand {
                     may_grant: Some(add.may_grant.clone()),
                     allow_from: Some(add.allow_ip.0.clone()),
                     enabled: None,
+                    guard: add.guard.into(),
                 };
                 let connection = core.add_connection(&account, add.name.clone(), settings).await?;
                 output::line(format_args!(
@@ -140,6 +212,7 @@ impl ConnectionCommand {
                     may_grant: set.may_grant.clone(),
                     allow_from: set.allow_ip.clone().map(|networks| networks.0),
                     enabled: (set.enable || set.disable).then_some(set.enable),
+                    guard: set.guard.into(),
                 };
                 let connection = core.set_connection(&account, &set.name, settings).await?;
                 if set.may_grant.is_some() {
@@ -170,7 +243,7 @@ fn for_account(account: &Account) -> String {
 }
 
 fn table(connections: &[Connection]) -> Table {
-    let mut table = Table::new(["NAME", "STATE", "DIALECT", "MAY GRANT", "FROM", "SINCE"]);
+    let mut table = Table::new(["NAME", "STATE", "DIALECT", "MAY GRANT", "FROM", "GUARD", "SINCE"]);
     for connection in connections {
         let roles: Vec<&str> = connection.may_grant.iter().map(|role| role.as_str()).collect();
         let from: Vec<String> = connection.allow_from.iter().map(ToString::to_string).collect();
@@ -180,8 +253,28 @@ fn table(connections: &[Connection]) -> Table {
             &connection.dialect,
             &roles.join(","),
             if from.is_empty() { "any".to_owned() } else { from.join(",") }.as_str(),
+            &guard(&connection.guard),
             &connection.created_at.to_string(),
         ]);
     }
     table
+}
+
+/// The limits that are a connection's own.
+fn guard(limits: &OwnLimits) -> String {
+    let mut parts = Vec::new();
+    match limits.max_people {
+        Some(0) => parts.push("people off".to_owned()),
+        Some(people) => parts.push(format!("{people} people")),
+        None => {}
+    }
+    match limits.max_share {
+        Some(0.0) => parts.push("share off".to_owned()),
+        Some(share) => parts.push(format!("share {share}")),
+        None => {}
+    }
+    if let Some(seconds) = limits.window_s {
+        parts.push(format!("in {seconds} s"));
+    }
+    if parts.is_empty() { "default".to_owned() } else { parts.join(", ") }
 }

@@ -30,6 +30,7 @@ use crate::config::{self, Loaded};
 use crate::net::HttpClient;
 use crate::scim::Dialect;
 use crate::service::connections::ConnectionSettings;
+use crate::service::rules::{Force, Import};
 use crate::service::{Core, ServiceError};
 use crate::store::accounts::Account;
 use crate::store::connections::Connection;
@@ -166,7 +167,9 @@ impl Stage {
     async fn tell(&self, script: &Script, exit: bool, screen: &mut Screen) -> Result<usize> {
         let begun = Instant::now();
         let account = self.core.ensure_default_account().await?;
-        let rules = self.core.import_rules(&account, &script.rules).await?;
+        let Import::Done(rules) = self.core.import_rules(&account, &script.rules, Force::Yes).await? else {
+            return Err("the rules were not imported".into());
+        };
         self.introduce(screen, rules.rules)?;
         let (mut providers, mut connections) = (BTreeMap::new(), HashMap::new());
         let mut tokens = BTreeMap::new();

@@ -9,6 +9,7 @@ pub mod client;
 pub mod connection;
 pub mod credentials;
 pub mod demo;
+pub mod holds;
 pub mod inventory;
 pub mod migrate;
 pub mod orphans;
@@ -100,6 +101,8 @@ pub enum Command {
     Client(client::ClientCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    #[command(subcommand)]
+    Holds(holds::HoldsCommand),
     #[command(subcommand)]
     Pushes(pushes::PushesCommand),
     Receipts(receipts::ReceiptsArgs),
@@ -208,6 +211,7 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Token(token) => token.run(&core).await,
                 Command::Client(client) => client.run(&core).await,
                 Command::Rules(rules) => rules.run(&core).await,
+                Command::Holds(holds) => holds.run(&core).await,
                 Command::Pushes(pushes) => pushes.run(&core).await,
                 Command::Receipts(receipts) => receipts.run(config, &core).await,
                 Command::Reconcile(reconcile) => reconcile.run(config, &core, &wake).await,

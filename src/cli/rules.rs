@@ -10,6 +10,9 @@ use super::output::{self, Table};
 use super::{AccountArg, Outcome};
 use crate::access::Rule;
 use crate::base::AccountId;
+use crate::domain::LossKind;
+use crate::service::guard::{Foreseen, Preview};
+use crate::service::rules::{Force, Import, Imported};
 use crate::service::{Core, ServiceError};
 use crate::store::accounts::Account;
 
@@ -28,11 +31,17 @@ pub enum RulesCommand {
 /// A rule has a name, a condition (a SCIM filter over the user, whose groups are in `groups`) and what it grants: role,
 /// teams, skills, channels, attributes. They are looked at from the top: the first that names a role gives it, and all
 /// that match add their teams, skills, channels and attributes. Nobody has access without a role.
+///
+/// If more people would lose something than the guard lets pass, the command says what, and asks; where nobody can answer, it
+/// refuses, unless --force is given.
 #[derive(Debug, Args)]
 #[command(after_help = IMPORT_EXAMPLES)]
 pub struct ImportArgs {
     /// The file (TOML), or - for standard input
     pub file: PathBuf,
+    /// Import also if more people lose something than the guard lets pass, and hold nothing of it
+    #[arg(long)]
+    pub force: bool,
     /// Whose.
     #[command(flatten)]
     pub account: AccountArg,
@@ -77,7 +86,7 @@ impl RulesCommand {
             Self::Import(args) => {
                 let account = core.account(&args.account.account).await?;
                 let text = read(&args.file)?;
-                let imported = core.import_rules(&account, &text).await?;
+                let imported = args.import(core, &account, &text).await?;
                 for warning in &imported.warnings {
                     tracing::warn!("{warning}");
                 }
@@ -109,6 +118,56 @@ impl RulesCommand {
         }
         Ok(())
     }
+}
+
+impl ImportArgs {
+    /// Imports, and asks before too many lose something.
+    async fn import(
+        &self,
+        core: &Core,
+        account: &Account,
+        text: &str,
+    ) -> Result<Imported, Box<dyn std::error::Error + Send + Sync>> {
+        let force = if self.force { Force::Yes } else { Force::No };
+        let preview = match core.import_rules(account, text, force).await? {
+            Import::Done(imported) => return Ok(imported),
+            Import::TooMuch(preview) => preview,
+        };
+        let told = tell(&preview);
+        let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && self.file.as_os_str() != "-";
+        if !can_ask {
+            return Err(format!("{told}\nnothing was changed; if this is meant, import again with --force").into());
+        }
+        eprint!("{told}\nimport these rules all the same? [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Err("nothing was changed".into());
+        }
+        match core.import_rules(account, text, Force::Yes).await? {
+            Import::Done(imported) => Ok(imported),
+            Import::TooMuch(_) => Err("nothing was changed".into()),
+        }
+    }
+}
+
+/// What rules would take from whom, in words.
+fn tell(preview: &Preview) -> String {
+    let mut lines = vec!["these rules take something from more people than the guard lets pass:".to_owned()];
+    for Foreseen { connection, kind, people, beyond, examples } in &preview.losses {
+        let what = match kind {
+            LossKind::Access => "lose access",
+            LossKind::Role => "get another role",
+            LossKind::Grants => "lose teams, skills, channels, or acting as agent",
+        };
+        let beyond = beyond.map(|beyond| format!(" (beyond {})", beyond.as_str())).unwrap_or_default();
+        lines.push(format!("  connection {connection}: {people} people {what}{beyond}"));
+        for (name, loss) in examples {
+            let name: String = name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            lines.push(format!("    {name}: {}", loss.describe()));
+        }
+    }
+    lines.join("\n")
 }
 
 fn row(table: &mut Table, number: usize, listed: &Rule) {

@@ -415,7 +415,7 @@ impl Config {
                 drift: reader.drift_policy("inventory.drift"),
             },
             guard: GuardConfig {
-                max_people: reader.number("guard.max_people", 0, 1_000_000),
+                max_people: reader.number("guard.max_people", 0, 1_000_000_000),
                 max_share: reader.share("guard.max_share"),
                 window: reader.seconds("guard.window_s", 1, 604_800),
             },

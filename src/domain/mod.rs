@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no I/O.
 
+pub mod guard;
 pub mod leaving;
 pub mod lifecycle;
 pub mod person;
@@ -9,6 +10,7 @@ pub mod role;
 pub mod scope;
 pub mod worker;
 
+pub use guard::{Beyond, Limits, LossKind, Share};
 pub use leaving::{ChoiceError, Deactivated, LeaverPolicy, LiveCalls, Reason, ReasonError};
 pub use lifecycle::{Actor, Change, LifecycleError, Standing, UserStatus};
 pub use person::Person;

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::access::{ConnectionGrants, Rule, RuleSet};
 use crate::base::{AccountId, ConnectionId, Timestamp, TokenId, UserId};
-use crate::domain::Scope;
+use crate::domain::{Limits, Scope};
 use crate::scim::Dialect;
-use crate::store::connections::Connection;
+use crate::store::connections::{Connection, OwnLimits};
 use crate::store::{Session, StoreError, Tx, rules};
 
 use super::error::ServiceError;
@@ -87,6 +87,7 @@ pub(super) struct Caches {
     rules: RwLock<Epoch<HashMap<AccountId, Arc<RuleSet>>>>,
     tokens: RwLock<Epoch<HashMap<String, Arc<KnownToken>>>>,
     grants: RwLock<Epoch<HashMap<ConnectionId, ConnectionGrants>>>,
+    limits: RwLock<Epoch<HashMap<ConnectionId, OwnLimits>>>,
 }
 
 /// Entries of one cache; random tokens of strangers are never kept, so only real ones count.
@@ -143,6 +144,27 @@ impl Caches {
             put(&self.grants, tx.epoch(), row.id, grants);
         }
         Ok(found)
+    }
+
+    /// The limits of the guard for a connection, as a transaction sees them, where it has none of its own the configured ones.
+    pub(super) async fn limits(
+        &self,
+        tx: &Tx,
+        account: AccountId,
+        connection: ConnectionId,
+        configured: Limits,
+    ) -> Result<Limits, ServiceError> {
+        if let Some(own) = get(&self.limits, tx.epoch(), &connection) {
+            return Ok(own.over(configured));
+        }
+        let mut found = OwnLimits::default();
+        for row in crate::store::connections::of_account(tx, account).await? {
+            if row.id == connection {
+                found = row.guard;
+            }
+            put(&self.limits, tx.epoch(), row.id, row.guard);
+        }
+        Ok(found.over(configured))
     }
 
     pub(super) fn token(&self, epoch: i64, hash: &String) -> Option<Arc<KnownToken>> {

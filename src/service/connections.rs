@@ -8,10 +8,12 @@ use crate::domain::Role;
 use crate::scim::Dialect;
 use crate::store::accounts::Account;
 use crate::store::audit::AuditEvent;
-use crate::store::connections::{self, Connection};
+use crate::store::connections::{self, Connection, OwnLimits};
+use crate::store::recomputes::NewRecompute;
 
 use super::core::Core;
 use super::error::ServiceError;
+use super::guard::Cause;
 
 /// What may be changed of a connection; none: as it is.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,33 @@ pub struct ConnectionSettings {
     pub allow_from: Option<Vec<IpNet>>,
     /// Whether requests are served.
     pub enabled: Option<bool>,
+    /// The limits of the guard; what is none inside is as configured.
+    pub guard: GuardSettings,
+}
+
+/// What may be changed of a connection's limits; none: as they are, `Some(None)`: as configured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GuardSettings {
+    /// People; 0: however many.
+    pub max_people: Option<Option<u32>>,
+    /// The share; 0: any.
+    pub max_share: Option<Option<f64>>,
+    /// The window in seconds.
+    pub window_s: Option<Option<u32>>,
+}
+
+impl GuardSettings {
+    fn apply(self, limits: &mut OwnLimits) {
+        if let Some(people) = self.max_people {
+            limits.max_people = people;
+        }
+        if let Some(share) = self.max_share {
+            limits.max_share = share;
+        }
+        if let Some(seconds) = self.window_s {
+            limits.window_s = seconds;
+        }
+    }
 }
 
 impl ConnectionSettings {
@@ -42,6 +71,7 @@ impl ConnectionSettings {
         if let Some(enabled) = self.enabled {
             connection.enabled = enabled;
         }
+        self.guard.apply(&mut connection.guard);
     }
 }
 
@@ -60,6 +90,7 @@ impl Core {
             dialect: Dialect::Auto.to_string(),
             may_grant: vec![Role::Agent, Role::Supervisor],
             allow_from: [].into(),
+            guard: OwnLimits::default(),
             enabled: true,
             created_at: self.ambient.now(),
         };
@@ -106,7 +137,14 @@ impl Core {
                     let mut change = tx.change();
                     change.set_connection(&after, at)?;
                     if before.may_grant != after.may_grant {
-                        change.insert_recompute(recompute, account, None, event_id)?;
+                        change.insert_recompute(&NewRecompute {
+                            id: recompute,
+                            account,
+                            users: None,
+                            event: event_id,
+                            cause: cause(event_id, &after).as_value()?,
+                            forced: false,
+                        })?;
                     }
                     change.audit(&event("connection.set", event_id, at, &after, Some(&before)))?;
                     tx.apply(change).await?;
@@ -158,12 +196,26 @@ fn event(
     }
 }
 
+fn cause(event: EventId, connection: &Connection) -> Cause {
+    Cause {
+        event,
+        actor: "command".to_owned(),
+        request: String::new(),
+        action: "connection.set".to_owned(),
+        target_kind: "connection".to_owned(),
+        target_id: connection.id.to_string(),
+        target: connection.name.to_string(),
+        by_idp: false,
+    }
+}
+
 fn as_value(connection: &Connection) -> Value {
     json!({
         "name": connection.name,
         "dialect": connection.dialect,
         "may_grant": connection.may_grant,
         "allow_from": connection.allow_from,
+        "guard": connection.guard,
         "enabled": connection.enabled,
     })
 }

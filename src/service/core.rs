@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::base::{Ambient, Keyring};
+use crate::domain::Limits;
 use crate::store::Store;
 
 use super::cache::Caches;
 use super::clients::Grants;
+use super::guard::Notices;
 
 /// What waits to be told that there is work.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,8 @@ pub struct Core {
     pub(super) grants: Grants,
     /// How long access tokens of OAuth clients are good.
     pub(super) access_token_lifetime: Duration,
+    /// What may be lost without approval, where a connection has no limits of its own.
+    pub(super) limits: Limits,
     /// Where people and identity providers reach this server, without a slash at its end.
     public_url: String,
     /// The SCIM base URL as identity providers see it, without a slash at its end.
@@ -55,6 +59,7 @@ impl Core {
             wake,
             grants: Grants::default(),
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
+            limits: Limits::default(),
             public_url,
             scim_url,
         }
@@ -64,6 +69,12 @@ impl Core {
     #[must_use]
     pub fn with_access_tokens_for(self, lifetime: Duration) -> Self {
         Self { access_token_lifetime: lifetime, ..self }
+    }
+
+    /// With other limits of the guard.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The store, for what only reads.
@@ -98,11 +109,20 @@ pub(super) struct Parts {
     pub(super) caches: Arc<Caches>,
     /// The SCIM base URL, without a slash at its end.
     pub(super) scim_url: Arc<str>,
+    pub(super) limits: Limits,
+    /// What is to be said once the transaction is committed.
+    pub(super) notices: Notices,
 }
 
 impl Core {
     pub(super) fn parts(&self) -> Parts {
-        Parts { ambient: self.ambient.clone(), caches: Arc::clone(&self.caches), scim_url: Arc::clone(&self.scim_url) }
+        Parts {
+            ambient: self.ambient.clone(),
+            caches: Arc::clone(&self.caches),
+            scim_url: Arc::clone(&self.scim_url),
+            limits: self.limits,
+            notices: Notices::default(),
+        }
     }
 
     pub(super) fn wake_if(&self, wakes: bool) {

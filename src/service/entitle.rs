@@ -18,13 +18,15 @@ pub(super) struct Entitled {
     /// The outcome with its reasons, to be stored; none when the rules were not asked.
     pub(super) access: Option<String>,
     pub(super) desired: Option<DesiredWorker>,
+    /// The outcome, as `access` has it in text.
+    pub(super) outcome: Option<Access>,
 }
 
 impl Parts {
     /// Computes what a person has now. Only active people have anything, so that nobody's leaving depends on the rules.
     pub(super) async fn entitle(&self, tx: &Tx, person: &Entitling<'_>) -> Result<Entitled, ServiceError> {
         if !person.status.may_have_access() {
-            return Ok(Entitled { role: None, access: None, desired: None });
+            return Ok(Entitled { role: None, access: None, desired: None, outcome: None });
         }
         let rules = self.caches.rules(tx, person.account).await?;
         let grants = self.caches.grants(tx, person.account, person.connection).await?;
@@ -42,7 +44,12 @@ pub(super) struct Entitling<'a> {
     pub(super) groups: &'a [UserGroup],
 }
 
-fn entitle(rules: &RuleSet, grants: ConnectionGrants, person: &Entitling<'_>) -> Result<Entitled, ServiceError> {
+/// Computes what rules give to a person, whatever the status.
+pub(super) fn entitle(
+    rules: &RuleSet,
+    grants: ConnectionGrants,
+    person: &Entitling<'_>,
+) -> Result<Entitled, ServiceError> {
     let Entitling { user, attributes, groups, .. } = *person;
     let mut subject = attributes.clone();
     subject.insert("id".to_owned(), Value::String(user.to_string()));
@@ -58,7 +65,7 @@ fn entitle(rules: &RuleSet, grants: ConnectionGrants, person: &Entitling<'_>) ->
             (None, Some(error.to_string()))
         }
     };
-    Ok(Entitled { role: access.role, access: Some(stored(&access, problem)?), desired })
+    Ok(Entitled { role: access.role, access: Some(stored(&access, problem)?), desired, outcome: Some(access) })
 }
 
 fn stored(access: &Access, problem: Option<String>) -> Result<String, ServiceError> {

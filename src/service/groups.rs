@@ -16,6 +16,7 @@ use crate::store::{Change, Tx};
 use super::cache::Caller;
 use super::core::{Core, Parts};
 use super::error::ServiceError;
+use super::guard::Cause;
 use super::members::{Membership, Moved, says_who_stays};
 use super::recompute::{Deferred, settle_or_defer};
 use super::render::{GroupBody, render_group, render_members};
@@ -46,6 +47,7 @@ impl Core {
         });
         let members = Arc::new(vec![MemberChange::Add(incoming.members.unwrap_or_default())]);
         let (job, parts) = ((caller.clone(), Arc::clone(&group), members, incoming.document), self.parts());
+        let notices = parts.notices.clone();
         let deferred = self
             .store
             .write(move |tx| {
@@ -54,17 +56,18 @@ impl Core {
                     let mut change = tx.change();
                     change.insert_group(&group)?;
                     tx.apply_unless_taken(change).await?;
-                    let editing =
-                        Editing { tx, parts: &parts, caller: &caller, id: group.id, event: parts.ambient.id(), at };
+                    let (id, event, action) = (group.id, parts.ambient.id(), "group.create");
+                    let editing = Editing { tx, parts: &parts, caller: &caller, id, event, at, action };
                     let moved = editing.membership().apply(&members).await?;
                     let people = moved.people(tx, &caller).await?;
                     let after = json!({"document": document, "members": moved.as_value()});
                     let mut change = tx.change();
-                    editing.audit(&mut change, "group.create", None, Some(after))?;
-                    editing.finish(people, change).await
+                    editing.audit(&mut change, None, Some(after))?;
+                    editing.finish(&name(&document), people, change).await
                 })
             })
             .await?;
+        notices.tell();
         self.wake_for(deferred);
         render_group(&self.scim_url, &group, projection)
     }
@@ -137,6 +140,7 @@ impl Core {
     pub async fn delete_group(&self, caller: &Caller, id: &str, if_match: Versions) -> Result<(), ServiceError> {
         let (group_id, id) = (id.parse::<GroupId>().map_err(|_| no_group(id))?, id.to_owned());
         let (caller, parts, at) = (caller.clone(), self.parts(), self.ambient.now());
+        let notices = parts.notices.clone();
         let deferred = self
             .store
             .write(move |tx| {
@@ -155,17 +159,19 @@ impl Core {
                     let mut change = tx.change();
                     change.delete_group(&group);
                     tx.apply(change).await?;
-                    let editing =
-                        Editing { tx, parts: &parts, caller: &caller, id: group_id, event: parts.ambient.id(), at };
+                    let (event, action) = (parts.ambient.id(), "group.delete");
+                    let editing = Editing { tx, parts: &parts, caller: &caller, id: group_id, event, at, action };
                     let moved = Moved { added: Vec::new(), removed };
                     moved.note(&caller);
-                    let before = json!({"document": group.attributes()?, "members": moved.as_value()});
+                    let document = group.attributes()?;
+                    let before = json!({"document": document, "members": moved.as_value()});
                     let mut change = tx.change();
-                    editing.audit(&mut change, "group.delete", Some(before), None)?;
-                    editing.finish(people, change).await
+                    editing.audit(&mut change, Some(before), None)?;
+                    editing.finish(&name(&document), people, change).await
                 })
             })
             .await?;
+        notices.tell();
         self.wake_for(deferred);
         Ok(())
     }
@@ -188,18 +194,20 @@ impl Core {
     {
         let (group_id, id) = (id.parse::<GroupId>().map_err(|_| no_group(id))?, id.to_owned());
         let (caller, parts, at, make) = (caller.clone(), self.parts(), self.ambient.now(), Arc::new(make));
+        let notices = parts.notices.clone();
         let (group, deferred) = self
             .store
             .write_apart(touches, move |tx| {
                 let (caller, parts, id) = (caller.clone(), parts.clone(), id.clone());
                 let (make, if_match) = (Arc::clone(&make), if_match.clone());
                 Box::pin(async move {
-                    let editing =
-                        Editing { tx, parts: &parts, caller: &caller, id: group_id, event: parts.ambient.id(), at };
-                    editing.change(&id, action, &if_match, &*make).await
+                    let event = parts.ambient.id();
+                    let editing = Editing { tx, parts: &parts, caller: &caller, id: group_id, event, at, action };
+                    editing.change(&id, &if_match, &*make).await
                 })
             })
             .await?;
+        notices.tell();
         self.wake_for(deferred);
         Ok(group)
     }
@@ -220,6 +228,7 @@ struct Editing<'a> {
     id: GroupId,
     event: EventId,
     at: Timestamp,
+    action: &'static str,
 }
 
 impl Editing<'_> {
@@ -228,13 +237,7 @@ impl Editing<'_> {
         Membership { tx: self.tx, caller: self.caller, group: self.id, event: self.event, at: self.at, base_url }
     }
 
-    async fn change<F>(
-        &self,
-        id: &str,
-        action: &'static str,
-        if_match: &Versions,
-        make: &F,
-    ) -> Result<(Group, Deferred), ServiceError>
+    async fn change<F>(&self, id: &str, if_match: &Versions, make: &F) -> Result<(Group, Deferred), ServiceError>
     where
         F: Fn(&Map<String, Value>) -> Result<(Map<String, Value>, Vec<MemberChange>), ServiceError>,
     {
@@ -274,13 +277,13 @@ impl Editing<'_> {
         }
         let mut change = self.tx.change();
         let mut people = moved.people(self.tx, self.caller).await?;
-        if name(&before) != name(&after) {
+        if fold(&name(&before)) != fold(&name(&after)) {
             people.extend(memberships::users_below(self.tx, self.caller.account, &[self.id], "", EVERYBODY).await?);
         }
         let (old, new) = changed_attributes(&before, &after);
         let new = json!({"document": new, "members": moved.as_value()});
-        self.audit(&mut change, action, Some(json!({"document": old})), Some(new))?;
-        let deferred = self.settle(people, &mut change).await?;
+        self.audit(&mut change, Some(json!({"document": old})), Some(new))?;
+        let deferred = self.settle(&name(&before), people, &mut change).await?;
         group.version = if edited {
             self.tx.apply(change).await?;
             group.version + 1
@@ -294,23 +297,27 @@ impl Editing<'_> {
     }
 
     /// Computes what follows for these people, and writes it with the rest of the change.
-    async fn finish(&self, people: Vec<UserId>, mut change: Change) -> Result<Deferred, ServiceError> {
-        let deferred = self.settle(people, &mut change).await?;
+    async fn finish(&self, name: &str, people: Vec<UserId>, mut change: Change) -> Result<Deferred, ServiceError> {
+        let deferred = self.settle(name, people, &mut change).await?;
         self.tx.apply(change).await?;
         Ok(deferred)
     }
 
-    async fn settle(&self, people: Vec<UserId>, change: &mut Change) -> Result<Deferred, ServiceError> {
-        settle_or_defer(self.tx, self.parts, self.caller.account, people, self.event, change).await
+    async fn settle(&self, name: &str, people: Vec<UserId>, change: &mut Change) -> Result<Deferred, ServiceError> {
+        let cause = Cause {
+            event: self.event,
+            actor: self.caller.actor(),
+            request: self.caller.request.to_string(),
+            action: self.action.to_owned(),
+            target_kind: "group".to_owned(),
+            target_id: self.id.to_string(),
+            target: name.to_owned(),
+            by_idp: true,
+        };
+        settle_or_defer(self.tx, self.parts, self.caller.account, people, &cause, change).await
     }
 
-    fn audit(
-        &self,
-        change: &mut Change,
-        action: &'static str,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) -> Result<(), ServiceError> {
+    fn audit(&self, change: &mut Change, before: Option<Value>, after: Option<Value>) -> Result<(), ServiceError> {
         change.audit(&AuditEvent {
             id: self.event,
             at: self.at,
@@ -318,7 +325,7 @@ impl Editing<'_> {
             connection: Some(self.caller.connection),
             actor: self.caller.actor(),
             request: self.caller.request.to_string(),
-            action,
+            action: self.action,
             target_kind: "group",
             target_id: self.id.to_string(),
             before,
@@ -329,7 +336,7 @@ impl Editing<'_> {
 }
 
 fn name(document: &Map<String, Value>) -> String {
-    fold(document.get("displayName").and_then(Value::as_str).unwrap_or_default())
+    document.get("displayName").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn no_group(id: &str) -> ScimError {

@@ -16,6 +16,8 @@ mod cursor;
 mod entitle;
 mod error;
 pub mod groups;
+pub mod guard;
+pub mod holds;
 mod members;
 pub mod pushes;
 pub mod receipts;

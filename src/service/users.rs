@@ -6,16 +6,18 @@ use crate::base::{EventId, Timestamp, UserId, fold};
 use crate::domain::{Reason, UserStatus};
 use crate::scim::patch::{self, Operation};
 use crate::scim::{Incoming, Projection, ResourceKind, ScimError, Versions};
-use crate::store::Tx;
 use crate::store::audit::AuditEvent;
+use crate::store::holds::HeldState;
 use crate::store::receipts::Leaving;
 use crate::store::users::{self, User, UserState};
 use crate::store::workers::{self, Wanted};
+use crate::store::{Change, Tx};
 
 use super::cache::Caller;
 use super::core::Core;
-use super::entitle::Entitling;
+use super::entitle::{Entitled, Entitling};
 use super::error::ServiceError;
+use super::guard::{Cause, Guard, How, Losing, had_worker, loses};
 use super::render::{Rendered, render_user};
 
 impl Core {
@@ -65,6 +67,7 @@ impl Core {
                         change.want_worker(&Wanted {
                             id: worker,
                             account: caller.account,
+                            connection: Some(caller.connection),
                             user: *id,
                             desired,
                             event,
@@ -94,6 +97,7 @@ impl Core {
             document: Value::Object(document.clone()).to_string(),
             role: None,
             access: None,
+            hold: None,
             version: 1,
             created_at: *at,
             updated_at: *at,
@@ -158,6 +162,7 @@ impl Core {
     pub async fn delete_user(&self, caller: &Caller, id: &str, if_match: Versions) -> Result<(), ServiceError> {
         let (user_id, id) = (id.parse::<UserId>().map_err(|_| no_user(id))?, id.to_owned());
         let (caller, core, at) = (caller.clone(), self.parts(), self.ambient.now());
+        let notices = core.notices.clone();
         self.store
             .write(move |tx| {
                 let (caller, core, id, if_match) = (caller.clone(), core.clone(), id.clone(), if_match.clone());
@@ -171,14 +176,17 @@ impl Core {
                     let event = core.ambient.id();
                     let mut change = tx.change();
                     change.delete_user(&user, at);
-                    change.leave(&Leaving {
-                        account: caller.account,
-                        user: user_id,
-                        reason: Reason::Deleted,
-                        event,
-                        accepted: None,
-                        had_access: user.status.may_have_access(),
-                    });
+                    let leaving = UserChange { tx, core: &core, caller: &caller, action: "user.delete", at };
+                    if !leaving.keeps_worker(&user, event, &mut change).await? {
+                        change.leave(&Leaving {
+                            account: caller.account,
+                            user: user_id,
+                            reason: Reason::Deleted,
+                            event,
+                            accepted: None,
+                            had_access: user.status.may_have_access(),
+                        });
+                    }
                     for group in &groups {
                         change.touch_group(caller.connection, *group, at);
                     }
@@ -190,6 +198,7 @@ impl Core {
                 })
             })
             .await?;
+        notices.tell();
         self.wake_if(true);
         Ok(())
     }
@@ -208,7 +217,7 @@ impl Core {
     {
         let (user_id, id) = (id.parse::<UserId>().map_err(|_| no_user(id))?, id.to_owned());
         let (caller, core, at) = (caller.clone(), self.parts(), self.ambient.now());
-        let make = std::sync::Arc::new(make);
+        let (make, notices) = (std::sync::Arc::new(make), core.notices.clone());
         let (user, wakes) = self
             .store
             .write_apart(Some(vec![user_id.into()]), move |tx| {
@@ -228,6 +237,7 @@ impl Core {
                 })
             })
             .await?;
+        notices.tell();
         self.wake_if(wakes);
         render_user(&self.scim_url, &user, projection)
     }
@@ -260,9 +270,19 @@ impl UserChange<'_> {
             attributes: &after,
             groups: &user.groups,
         };
-        let entitled = self.core.entitle(self.tx, &person).await?;
+        let mut entitled = self.core.entitle(self.tx, &person).await?;
         let event: EventId = self.core.ambient.id();
-        let renamed = fold_name(before) != fold_name(&after);
+        let mut losses = self.tx.change();
+        let kept = self.keeps(&user, status, &entitled, event, &mut losses).await?;
+        if kept && status.may_have_access() {
+            // Held whole: the person stays as before, whatever the rules would give now.
+            (entitled.role, entitled.access) = (user.role, user.access.clone());
+        }
+        let renamed = match user.hold {
+            None => fold_name(before) != fold_name(&after),
+            // While it was held, the worker kept its old name.
+            Some(_) => workers::bears_another_name(self.tx, user.account, user.id, &fold_name(&after)).await?,
+        };
         if renamed {
             // Another's worker may have that name.
             self.tx.run_alone()?;
@@ -284,12 +304,14 @@ impl UserChange<'_> {
         )?;
         let (old, new) = changed_attributes(before, &after);
         change.audit(&by(self.caller, event, self.at, self.action, user.id, Some(old), Some(new)))?;
-        let moves = renamed && entitled.desired.is_some();
-        if !moves {
+        change.append(losses);
+        let moves = !kept && renamed && entitled.desired.is_some();
+        if !moves && !kept {
             match &entitled.desired {
                 Some(desired) => change.want_worker(&Wanted {
                     id: self.core.ambient.id(),
                     account: self.caller.account,
+                    connection: user.connection,
                     user: user.id,
                     desired,
                     event,
@@ -311,7 +333,8 @@ impl UserChange<'_> {
         self.tx.apply_unless_taken(change).await?;
         if let (true, Some(desired)) = (moves, &entitled.desired) {
             let id = self.core.ambient.id();
-            let wanted = Wanted { id, account: self.caller.account, user: user.id, desired, event };
+            let connection = user.connection;
+            let wanted = Wanted { id, account: self.caller.account, connection, user: user.id, desired, event };
             workers::rename(self.tx, &wanted).await?;
         }
         user.status = status;
@@ -319,6 +342,63 @@ impl UserChange<'_> {
         user.version += 1;
         user.updated_at = self.at;
         Ok((user, true))
+    }
+
+    /// Whether a loss of the person is held: then the worker stays as it is, and of somebody who still is active everything.
+    async fn keeps(
+        &self,
+        user: &User,
+        status: UserStatus,
+        entitled: &Entitled,
+        event: EventId,
+        losses: &mut Change,
+    ) -> Result<bool, ServiceError> {
+        let loss = loses(user, had_worker(user), entitled);
+        if loss.is_none() && user.hold.is_none() {
+            return Ok(false);
+        }
+        let cause = self.cause(user, event);
+        let (parts, account) = (self.core, user.account);
+        let guard = Guard { tx: self.tx, parts, account, cause: &cause, at: self.at, in_background: false };
+        if user.hold.is_none() && !guard.watches(user).await? {
+            return Ok(false);
+        }
+        // Losses are counted, and those beside this one may not be written yet.
+        self.tx.run_alone()?;
+        let Some(loss) = loss else {
+            guard.release(&[user], HeldState::Returned).await?;
+            return Ok(false);
+        };
+        let how = match (status.may_have_access(), user.status.may_have_access()) {
+            (true, _) => How::Implied,
+            (false, true) => How::Ends,
+            (false, false) => How::Ended,
+        };
+        Ok(!guard.judge(&[Losing { user, loss, how }], losses).await?.is_empty())
+    }
+
+    /// Whether the worker of somebody who is deleted is held.
+    async fn keeps_worker(&self, user: &User, event: EventId, losses: &mut Change) -> Result<bool, ServiceError> {
+        let nothing = Entitled { role: None, access: None, desired: None, outcome: None };
+        let Some(loss) = loses(user, had_worker(user), &nothing) else { return Ok(false) };
+        let cause = self.cause(user, event);
+        let (parts, account) = (self.core, user.account);
+        let guard = Guard { tx: self.tx, parts, account, cause: &cause, at: self.at, in_background: false };
+        Ok(!guard.judge(&[Losing { user, loss, how: How::Ends }], losses).await?.is_empty())
+    }
+
+    fn cause(&self, user: &User, event: EventId) -> Cause {
+        let name = user.attributes().ok().and_then(|it| Some(it.get("userName")?.as_str()?.to_owned()));
+        Cause {
+            event,
+            actor: self.caller.actor(),
+            request: self.caller.request.to_string(),
+            action: self.action.to_owned(),
+            target_kind: "user".to_owned(),
+            target_id: user.id.to_string(),
+            target: name.unwrap_or_default(),
+            by_idp: true,
+        }
     }
 }
 

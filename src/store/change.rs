@@ -47,6 +47,11 @@ impl Change {
         self.statements.push(sql);
     }
 
+    /// Adds all that another change writes.
+    pub fn append(&mut self, other: Self) {
+        self.statements.extend(other.statements);
+    }
+
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountId, ConnectionId, Slug, Timestamp};
-use crate::domain::Role;
+use crate::domain::{Limits, Role, Share};
 
 use super::change::Change;
 use super::error::StoreError;
@@ -29,25 +31,54 @@ pub struct Connection {
     pub may_grant: Vec<Role>,
     /// The networks that its requests may come from; empty: all.
     pub allow_from: Arc<[IpNet]>,
+    /// The limits of the guard that are its own.
+    pub guard: OwnLimits,
     /// Whether it is in use; a disabled one refuses every request.
     pub enabled: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, account_id, name, dialect, may_grant, allow_from, state, created_at";
+/// Limits of the guard that a connection has for itself; none: as configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OwnLimits {
+    /// More people than this are held; 0: however many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_people: Option<u32>,
+    /// More than this share is held; 0: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_share: Option<f64>,
+    /// The window in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_s: Option<u32>,
+}
+
+impl OwnLimits {
+    /// These limits, and where there are none, the configured ones.
+    #[must_use]
+    pub fn over(&self, configured: Limits) -> Limits {
+        Limits {
+            max_people: self.max_people.unwrap_or(configured.max_people),
+            max_share: self.max_share.map_or(configured.max_share, Share::new),
+            window: self.window_s.map_or(configured.window, |seconds| Duration::from_secs(seconds.into())),
+        }
+    }
+}
+
+const COLUMNS: &str = "id, account_id, name, dialect, may_grant, allow_from, guard, state, created_at";
 
 impl Change {
     /// Makes a connection with its counters. Its name may be taken, so this must be the first part of a change.
     pub fn insert_connection(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.push(
-            Sql::new("INSERT INTO connection (id, account_id, name, dialect, may_grant, allow_from, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO connection (id, account_id, name, dialect, may_grant, allow_from, guard, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(connection.id.to_string())
                 .bind(connection.account.to_string())
                 .bind(connection.name.as_str())
                 .bind(connection.dialect.as_str())
                 .bind(to_json("connection", &connection.may_grant)?)
                 .bind(to_json("connection", &connection.allow_from)?)
+                .bind(to_json("connection", &connection.guard)?)
                 .bind(state(connection.enabled))
                 .bind(connection.created_at.millis())
                 .bind(connection.created_at.millis()),
@@ -58,10 +89,11 @@ impl Change {
     /// Changes the settings of a connection.
     pub fn set_connection(&mut self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
         self.push(
-            Sql::new("UPDATE connection SET dialect = ?, may_grant = ?, allow_from = ?, state = ?, updated_at = ? WHERE account_id = ? AND id = ?")
+            Sql::new("UPDATE connection SET dialect = ?, may_grant = ?, allow_from = ?, guard = ?, state = ?, updated_at = ? WHERE account_id = ? AND id = ?")
                 .bind(connection.dialect.as_str())
                 .bind(to_json("connection", &connection.may_grant)?)
                 .bind(to_json("connection", &connection.allow_from)?)
+                .bind(to_json("connection", &connection.guard)?)
                 .bind(state(connection.enabled))
                 .bind(at.millis())
                 .bind(connection.account.to_string())
@@ -110,6 +142,7 @@ fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
         dialect: row.text("dialect")?,
         may_grant: row.json("connection", "may_grant")?,
         allow_from: row.json("connection", "allow_from")?,
+        guard: row.json("connection", "guard")?,
         enabled: row.text("state")? == "enabled",
         created_at: Timestamp::from_millis(row.int("created_at")?),
     })

@@ -240,7 +240,7 @@ pub(super) fn is_any(session: &Session, column: &str, count: usize) -> String {
 const FEW: usize = 200;
 
 /// Whether a column has none of the texts of a bound JSON array. Read as a set on both: there may be ten thousand.
-fn is_none(session: &Session, column: &str) -> String {
+pub(super) fn is_none(session: &Session, column: &str) -> String {
     let texts = if session.is_postgres() { TEXTS } else { "SELECT value FROM json_each(?)" };
     format!("{column} NOT IN ({texts})")
 }

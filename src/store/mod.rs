@@ -16,6 +16,7 @@ mod epoch;
 mod error;
 mod filter;
 pub mod groups;
+pub mod holds;
 pub mod inventory;
 pub mod memberships;
 mod open;

@@ -71,10 +71,11 @@ pub(super) fn users_with_workers(session: &Session, pointers: Sql, order: &str) 
     static ROWS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
     let digest =
         "COALESCE((SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1), '')";
-    packed(session, &ROWS, &[WHOLE[0], WHOLE[1], "COALESCE(u.connection_id, '')", digest], pointers, order)
+    let [role, access, hold] = WHOLE;
+    packed(session, &ROWS, &[role, access, hold, "COALESCE(u.connection_id, '')", digest], pointers, order)
 }
 
-const WHOLE: [&str; 2] = ["COALESCE(u.role, '')", "COALESCE(u.access, '')"];
+const WHOLE: [&str; 3] = ["COALESCE(u.role, '')", "COALESCE(u.access, '')", "COALESCE(u.hold_id, '')"];
 
 fn packed(session: &Session, rows: &[OnceLock<String>; 2], more: &[&str], pointers: Sql, order: &str) -> Sql {
     let (chr, join, _) = words(session);
@@ -151,6 +152,7 @@ fn read_user(row: &str, connection: Option<ConnectionId>) -> Result<(User, Optio
         status: parsed(next()?)?,
         role: None,
         access: None,
+        hold: None,
         version: parsed(next()?)?,
         created_at: Timestamp::from_millis(parsed(next()?)?),
         updated_at: Timestamp::from_millis(parsed(next()?)?),
@@ -160,8 +162,9 @@ fn read_user(row: &str, connection: Option<ConnectionId>) -> Result<(User, Optio
     let some = |text: &&str| !text.is_empty();
     if let Some(role) = columns.next() {
         user.role = Some(role).filter(some).map(parsed).transpose()?;
-        let access = columns.next().ok_or_else(|| damaged("a column is missing"))?;
-        user.access = Some(access).filter(some).map(str::to_owned);
+        let missing = || damaged("a column is missing");
+        user.access = columns.next().map(Some).ok_or_else(missing)?.filter(some).map(str::to_owned);
+        user.hold = columns.next().map(Some).ok_or_else(missing)?.filter(some).map(parsed).transpose()?;
     }
     let mut digest = None;
     if let Some(connection) = columns.next() {
@@ -246,12 +249,13 @@ mod tests {
         assert!(read_users("", connection).unwrap().is_empty());
         assert!(read_users(&row[..row.len() - 1], connection).is_err());
         assert!(read_users(&format!("{row}\u{1f}"), connection).is_err());
-        let local = read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}x")).unwrap();
+        let local = read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}x")).unwrap();
         assert_eq!((local[0].0.connection, local[0].1.as_deref()), (None, Some("x")));
-        let whole = read_users(&format!("{row}\u{1f}agent\u{1f}{{}}\u{1e}{row}\u{1f}\u{1f}"), connection).unwrap();
+        let whole =
+            read_users(&format!("{row}\u{1f}agent\u{1f}{{}}\u{1f}\u{1e}{row}\u{1f}\u{1f}\u{1f}"), connection).unwrap();
         let roles: Vec<_> = whole.iter().map(|user| (user.role, user.access.as_deref())).collect();
         assert_eq!(roles, [(Some(crate::domain::Role::Agent), Some("{}")), (None, None)]);
-        assert!(read_users(&format!("{row}\u{1f}\u{1f}\u{1f}"), connection).is_err());
-        assert!(read_users(&format!("{row}\u{1f}boss\u{1f}"), connection).is_err());
+        assert!(read_users(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}"), connection).is_err());
+        assert!(read_users(&format!("{row}\u{1f}boss\u{1f}\u{1f}"), connection).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! Changes of access that are too many for one transaction: rows that say what is left to compute, taken in chunks.
 
+use serde_json::Value;
+
 use crate::base::{AccountId, EventId, Timestamp, UserId};
 
 use super::change::Change;
@@ -27,24 +29,43 @@ pub struct Recompute {
     pub event: EventId,
     /// When it became necessary, by the clock of the database.
     pub created_at: Timestamp,
+    /// What made it necessary, in words of the service (JSON).
+    pub cause: Option<Value>,
+    /// Whether nothing of it is to be held.
+    pub forced: bool,
+    /// Who was found to lose something while it is counted, in words of the service (JSON).
+    pub found: Option<Value>,
+}
+
+/// A piece of work to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewRecompute<'a> {
+    /// Its id.
+    pub id: uuid::Uuid,
+    /// The account whose people are to be recomputed.
+    pub account: AccountId,
+    /// Only these, in the order of their ids; none: everybody.
+    pub users: Option<&'a [UserId]>,
+    /// The event that made it necessary.
+    pub event: EventId,
+    /// What made it necessary.
+    pub cause: Value,
+    /// Whether nothing of it is to be held.
+    pub forced: bool,
 }
 
 impl Change {
     /// Records that people must be recomputed.
-    pub fn insert_recompute(
-        &mut self,
-        id: uuid::Uuid,
-        account: AccountId,
-        users: Option<&[UserId]>,
-        event: EventId,
-    ) -> Result<(), StoreError> {
+    pub fn insert_recompute(&mut self, new: &NewRecompute<'_>) -> Result<(), StoreError> {
         let now = self.database_now();
         self.push(
-            Sql::new(format!("INSERT INTO recompute (id, account_id, users, pass, after_user, done, event_id, created_at) VALUES (?, ?, ?, 0, '', 0, ?, {now})"))
-                .bind(id.to_string())
-                .bind(account.to_string())
-                .bind(users.map(|users| to_json("recompute", users)).transpose()?)
-                .bind(event.to_string()),
+            Sql::new(format!("INSERT INTO recompute (id, account_id, users, pass, after_user, done, event_id, cause, forced, created_at) VALUES (?, ?, ?, 0, '', 0, ?, ?, ?, {now})"))
+                .bind(new.id.to_string())
+                .bind(new.account.to_string())
+                .bind(new.users.map(|users| to_json("recompute", users)).transpose()?)
+                .bind(new.event.to_string())
+                .bind(to_json("recompute", &new.cause)?)
+                .bind(i64::from(new.forced)),
         );
         Ok(())
     }
@@ -61,7 +82,7 @@ pub async fn claim(tx: &Tx, account: Option<AccountId>) -> Result<Option<Recompu
     let mut sql = Sql::new(format!(
         "UPDATE recompute SET lease_until = {now} + {LEASE} WHERE id = \
          (SELECT id FROM recompute WHERE {whose}(lease_until IS NULL OR lease_until < {now}) ORDER BY id LIMIT 1{skip}) \
-         RETURNING id, account_id, users, pass, after_user, done, event_id, created_at"
+         RETURNING id, account_id, users, pass, after_user, done, event_id, cause, forced, found, created_at"
     ));
     if let Some(account) = account {
         sql = sql.bind(account.to_string());
@@ -81,10 +102,11 @@ pub async fn put_off(tx: &Tx, work: uuid::Uuid) -> Result<(), StoreError> {
 /// Records how far a piece of work has got, and lets go of it.
 pub async fn advance(tx: &Tx, work: &Recompute) -> Result<(), StoreError> {
     tx.run(
-        Sql::new("UPDATE recompute SET pass = ?, after_user = ?, done = ?, lease_until = NULL WHERE id = ?")
+        Sql::new("UPDATE recompute SET pass = ?, after_user = ?, done = ?, found = ?, lease_until = NULL WHERE id = ?")
             .bind(work.pass)
             .bind(work.after_user.as_str())
             .bind(work.done)
+            .bind(work.found.as_ref().map(|found| to_json("recompute", found)).transpose()?)
             .bind(work.id.to_string()),
     )
     .await?;
@@ -108,6 +130,13 @@ pub async fn any(session: &Session, account: Option<AccountId>) -> Result<bool, 
     Ok(session.one(sql).await?.is_some())
 }
 
+/// Which people of an account are still to be judged by a recomputation; none: everybody.
+pub async fn unjudged(session: &Session, account: AccountId) -> Result<Vec<Option<Vec<UserId>>>, StoreError> {
+    let sql = Sql::new("SELECT users FROM recompute WHERE account_id = ? AND pass = 0 AND forced = 0")
+        .bind(account.to_string());
+    session.all(sql).await?.iter().map(|row| row.json_opt("recompute", "users")).collect()
+}
+
 fn read(row: &sea_orm::QueryResult) -> Result<Recompute, StoreError> {
     Ok(Recompute {
         id: row.parsed("recompute", "id")?,
@@ -118,5 +147,8 @@ fn read(row: &sea_orm::QueryResult) -> Result<Recompute, StoreError> {
         done: row.int("done")?,
         event: row.parsed("recompute", "event_id")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
+        cause: row.json_opt("recompute", "cause")?,
+        forced: row.int("forced")? == 1,
+        found: row.json_opt("recompute", "found")?,
     })
 }

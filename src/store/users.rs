@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{AccountId, ConnectionId, Timestamp, UserId};
+use crate::base::{AccountId, ConnectionId, HoldId, Timestamp, UserId};
 use crate::domain::{Role, UserStatus};
 use crate::scim::sort::{Ranked, Sort};
 
@@ -34,6 +34,8 @@ pub struct User {
     pub role: Option<Role>,
     /// The outcome of the rules with its reasons, as JSON text; lists leave it out.
     pub access: Option<String>,
+    /// The hold that keeps a loss of this person back; lists leave it out.
+    pub hold: Option<HoldId>,
     /// Grows with each change.
     pub version: i64,
     /// When it was made.
@@ -78,7 +80,7 @@ pub struct UserState<'a> {
 /// The columns of a user.
 pub(super) fn columns(session: &Session) -> String {
     format!(
-        "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.version, u.created_at, u.updated_at, \
+        "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.hold_id, u.version, u.created_at, u.updated_at, \
          {} AS in_groups",
         packed::groups(session, "u.id")
     )
@@ -278,21 +280,30 @@ pub(super) async fn lock(tx: &Tx, ids: &[String]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Users of an account by id, deleted ones too, in the order of ids, each with the digest of the worker that it should have;
-/// nobody else changes them until the transaction ends.
+/// Like [`many`], and nobody else changes them until the transaction ends.
 pub async fn many_locked(
     tx: &Tx,
     account: AccountId,
     ids: &[UserId],
 ) -> Result<Vec<(User, Option<String>)>, StoreError> {
+    let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    lock(tx, &texts).await?;
+    many(tx, account, ids).await
+}
+
+/// Users of an account by id, deleted ones too, in the order of ids, each with the digest of the worker that it should have.
+pub async fn many(
+    session: &Session,
+    account: AccountId,
+    ids: &[UserId],
+) -> Result<Vec<(User, Option<String>)>, StoreError> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    lock(tx, &ids).await?;
     let sql = format!(
         "SELECT u.seq, u.id FROM \"user\" u WHERE u.account_id = ? AND {} ORDER BY u.id",
-        is_any(tx, "u.id", ids.len())
+        is_any(session, "u.id", ids.len())
     );
     let pointers = Sql::new(sql).bind(account.to_string()).bind(to_json("user", &ids)?);
-    let people = tx.text(packed::users_with_workers(tx, pointers, "u.id")).await?;
+    let people = session.text(packed::users_with_workers(session, pointers, "u.id")).await?;
     packed::read_users_with_workers(people.as_deref().unwrap_or_default())
 }
 
@@ -387,6 +398,7 @@ pub(super) fn read(row: &sea_orm::QueryResult) -> Result<User, StoreError> {
         document: row.text("document")?,
         role: row.parsed_opt("user", "role")?,
         access: row.text_opt("access")?,
+        hold: row.parsed_opt("user", "hold_id")?,
         version: row.int("version")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
         updated_at: Timestamp::from_millis(row.int("updated_at")?),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::base::{AccountId, EventId, Timestamp, UserId, WorkerId, fold};
+use crate::base::{AccountId, ConnectionId, EventId, Timestamp, UserId, WorkerId, fold};
 use crate::domain::worker::DesiredWorker;
 
 use super::change::Change;
@@ -21,6 +21,8 @@ pub struct Wanted<'a> {
     pub id: WorkerId,
     /// The account.
     pub account: AccountId,
+    /// The connection that the user came through.
+    pub connection: Option<ConnectionId>,
     /// Whose worker it is.
     pub user: UserId,
     /// What it should be.
@@ -40,10 +42,10 @@ impl Change {
         let name = wanted.desired.friendly_name.as_str();
         self.push(
             Sql::new(format!(
-                "INSERT INTO worker (id, account_id, user_id, name, name_fold, desired, digest, keep, desired_version, desired_at, event_id, \
+                "INSERT INTO worker (id, account_id, connection_id, user_id, name, name_fold, desired, digest, keep, desired_version, desired_at, event_id, \
                  footprint, superseded, unsure, state, lane, attempts, due_at, created_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, 0, 1, {now}, ?, '{{}}', '', 0, 'pending', 1, 0, {now}, {now}) \
-                 ON CONFLICT (account_id, name_fold) DO UPDATE SET user_id = excluded.user_id, name = excluded.name, \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 1, {now}, ?, '{{}}', '', 0, 'pending', 1, 0, {now}, {now}) \
+                 ON CONFLICT (account_id, name_fold) DO UPDATE SET user_id = excluded.user_id, connection_id = excluded.connection_id, name = excluded.name, \
                  desired = excluded.desired, digest = excluded.digest, keep = 0, desired_version = worker.desired_version + 1, \
                  desired_at = excluded.desired_at, event_id = excluded.event_id, {SUPERSEDE}, state = 'pending', lane = 1, \
                  attempts = 0, due_at = excluded.due_at, last_error = NULL \
@@ -51,6 +53,7 @@ impl Change {
             ))
             .bind(wanted.id.to_string())
             .bind(wanted.account.to_string())
+            .bind(wanted.connection.map(|id| id.to_string()))
             .bind(wanted.user.to_string())
             .bind(name)
             .bind(fold(name))
@@ -206,7 +209,7 @@ impl Claim<'_> {
     }
 
     fn condition(&self, now: &str) -> Sql {
-        // Each lane by itself is a range of the index.
+        // Each lane by itself is a range of the index. Workers whose removal is held are in a lane that nobody claims.
         let lanes = if self.leavers_only { "0" } else { "0, 1" };
         let mut sql = Sql::new(format!(
             "due_at IS NOT NULL AND lane IN ({lanes}) AND due_at <= {now} AND (lease_owner IS NULL OR lease_until <= {now})"
@@ -430,6 +433,22 @@ pub async fn of_user(session: &Session, account: AccountId, user: UserId) -> Res
     .bind(account.to_string())
     .bind(user.to_string());
     session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// Whether the worker that a user is to have is known by another name than this folded one.
+pub async fn bears_another_name(
+    session: &Session,
+    account: AccountId,
+    user: UserId,
+    name_fold: &str,
+) -> Result<bool, StoreError> {
+    let sql = Sql::new(
+        "SELECT 1 AS one FROM worker WHERE account_id = ? AND user_id = ? AND desired IS NOT NULL AND name_fold <> ? LIMIT 1",
+    )
+    .bind(account.to_string())
+    .bind(user.to_string())
+    .bind(name_fold);
+    Ok(session.one(sql).await?.is_some())
 }
 
 /// The row of an account whose worker has this SID.

@@ -7,6 +7,7 @@ mod conformance;
 mod demo;
 mod docs;
 mod fuzz;
+mod guard;
 mod inventory;
 mod model;
 mod monitoring;

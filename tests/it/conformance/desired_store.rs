@@ -56,7 +56,7 @@ impl SqlBench {
                 Box::pin(async move {
                     let mut change = tx.change();
                     if let Some(desired) = &desired {
-                        change.want_worker(&Wanted { id, account, user, desired, event })?;
+                        change.want_worker(&Wanted { id, account, user, connection: None, desired, event })?;
                     } else {
                         let (accepted, had_access) = (None, false);
                         change.leave(&Leaving { account, user, reason, event, accepted, had_access });

@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::drift::repaired;
 use super::{agents, asked, classes, ports, settings, try_walk, walked};
-use crate::pipeline::{ANA, app, delete_as_others, write_as_others};
-use crate::support::{Db, on_both_databases, wait_until};
+use crate::pipeline::{ANA, RULES, app, delete_as_others, write_as_others};
+use crate::support::{Db, TestApp, on_both_databases, wait_until};
 
 async fn who_comes_and_goes_during_a_walk_is_no_finding(db: Db) {
-    let app = app(db).await;
+    let app = TestApp::builder(db).unguarded().rules(RULES).start().await;
     let names: Vec<String> = (0..30).map(|n| format!("agent{n:02}@acme.example")).collect();
     let ids = agents(&app, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     app.stand_in().set_faults(Faults { latency_ms: 4, ..Faults::default() }).unwrap();

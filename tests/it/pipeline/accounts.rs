@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rollcall::base::Ambient;
 use rollcall::service::connections::ConnectionSettings;
+use rollcall::service::rules::Force;
 use rollcall::store::accounts::TaskRouterSettings;
 use rollcall::taskrouter::stand_in::{StandIn, StandInOptions};
 use secrecy::ExposeSecret as _;
@@ -34,7 +35,7 @@ async fn the_same_person_in_two_accounts_is_two_workers(db: Db) {
     let app = app(db).await;
     let (abroad, settings, secret) = other_workspace().await;
     let uk = app.core().add_account(slug("acme-uk"), Some((settings, secret))).await.unwrap();
-    app.core().import_rules(&uk, &RULES.replace("north", "london")).await.unwrap();
+    app.core().import_rules(&uk, &RULES.replace("north", "london"), Force::Yes).await.unwrap();
     let there = app.connect_in(&uk, "idp-uk", ConnectionSettings::default()).await;
 
     let here = app.scim.add_user(ANA).await;
@@ -80,7 +81,7 @@ async fn an_account_whose_taskrouter_is_down_holds_up_no_other(db: Db) {
     let (_, mut settings, secret) = other_workspace().await;
     "http://127.0.0.1:9".clone_into(&mut settings.base_url);
     let uk = app.core().add_account(slug("acme-uk"), Some((settings, secret))).await.unwrap();
-    app.core().import_rules(&uk, RULES).await.unwrap();
+    app.core().import_rules(&uk, RULES, Force::Yes).await.unwrap();
     let there = app.connect_in(&uk, "idp-uk", ConnectionSettings::default()).await;
     let mut members = Vec::new();
     for n in 0..30 {

@@ -49,7 +49,7 @@ async fn a_push_to_one_copy_is_worked_on_by_another_at_once(db: Db) {
 
 /// Due times and leases are by the clock of the database.
 async fn copies_whose_clocks_differ_share_the_work(db: Db) {
-    let app = TestApp::builder(db).rules(RULES).start().await;
+    let app = TestApp::builder(db).unguarded().rules(RULES).start().await;
     let clock = Arc::new(TestClock::default());
     clock.advance(Duration::from_secs(5));
     let ahead = app.copy(&app.settings_of_stand_in(), clock).await;

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use rollcall::taskrouter::stand_in::{Call, Faults, StandIn};
 use serde_json::json;
 
-use super::{app, channel, names};
+use super::{RULES, channel, names};
 use crate::support::{Db, TestApp, on_both_databases, wait_until};
 
 const PEOPLE: usize = 18;
@@ -57,7 +57,7 @@ async fn everything_at_once(db: Db) {
 
 /// Joiners, movers and leavers under one kind of fault.
 async fn survives(db: Db, faults: Faults) {
-    let app = app(db).await;
+    let app = TestApp::builder(db).unguarded().rules(RULES).start().await;
     app.expect_faults();
     app.stand_in().set_faults(faults).unwrap();
     let agents = app.scim.add_group("CC Agents", &[]).await;

@@ -156,7 +156,7 @@ async fn s49_a_failed_removal_stays_visible_and_is_never_reported_done(db: Db) {
 }
 
 async fn figures_are_by_connection_and_stage(db: Db) {
-    let app = app(db).await;
+    let app = TestApp::builder(db).unguarded().rules(RULES).start().await;
     let people = app.scim.add_users("p", 20).await;
     let ids: Vec<&str> = people.iter().map(String::as_str).collect();
     app.scim.add_group("CC Agents", &ids).await;

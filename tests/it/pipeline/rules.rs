@@ -2,6 +2,7 @@
 
 use rollcall::domain::Role;
 use rollcall::service::connections::ConnectionSettings;
+use rollcall::service::rules::Force;
 use serde_json::{Value, json};
 
 use super::{ANA, RULES, UPDATE, app, assert_no_worker, attributes, counts, names, writes};
@@ -166,7 +167,7 @@ async fn a_mistake_in_the_file_changes_nothing(db: Db) {
     app.scim.add_group("CC Agents", &[&id]).await;
     app.settled().await;
     let bad = RULES.replace("groups.display eq \"CC Agents\"", "groups.dispaly eq \"CC Agents\"");
-    let error = app.core().import_rules(&app.account, &bad).await.unwrap_err().to_string();
+    let error = app.core().import_rules(&app.account, &bad, Force::No).await.unwrap_err().to_string();
     assert!(error.contains("agents") && error.contains("dispaly"), "{error}");
     app.settled().await;
     assert_eq!(names(&app), [ANA]);

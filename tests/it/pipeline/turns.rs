@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rollcall::service::connections::ConnectionSettings;
+use rollcall::service::rules::Force;
 use rollcall::taskrouter::stand_in::Faults;
 
 use crate::support::{Db, Sql, TestApp, on_both_databases, wait_until};
@@ -28,7 +29,7 @@ async fn ten_thousand(sql: &Sql, db: Db) {
 async fn ten_thousand_joiners_hold_up_nobody_else(db: Db) {
     let app = TestApp::builder(db).rules(RULES).start().await;
     let small = app.add_account("acme-uk").await;
-    app.core().import_rules(&small, RULES).await.unwrap();
+    app.core().import_rules(&small, RULES, Force::No).await.unwrap();
     let there = app.connect_in(&small, "idp-uk", ConnectionSettings::default()).await;
     app.scim.add_user("seed@acme.example").await;
     let leaver = app.scim.add_user("leaver@acme.example").await;

@@ -22,6 +22,7 @@ use rollcall::config::{Config, Sources};
 use rollcall::reconcile::Routers;
 use rollcall::service::Core;
 use rollcall::service::connections::ConnectionSettings;
+use rollcall::service::rules::Force;
 use rollcall::store::accounts::Account;
 use rollcall::taskrouter::TaskRouter;
 use rollcall::taskrouter::stand_in::{Outcome, StandIn};
@@ -56,6 +57,12 @@ impl Builder {
         self
     }
 
+    /// Nothing is held, however many lose something: the test is about something else.
+    #[must_use]
+    pub fn unguarded(self) -> Self {
+        self.set("ROLLCALL_GUARD__MAX_PEOPLE", "0").set("ROLLCALL_GUARD__MAX_SHARE", "0.0")
+    }
+
     /// Nothing is done at TaskRouter, and nothing is expected to be.
     #[must_use]
     pub fn paused(self) -> Self {
@@ -82,7 +89,7 @@ impl Builder {
         let running = Running::start(&environment, &clock).await;
         let account = running.core.ensure_default_account().await.expect("the account");
         if let Some(rules) = &self.rules {
-            running.core.import_rules(&account, rules).await.expect("the rules are good");
+            running.core.import_rules(&account, rules, Force::Yes).await.expect("the rules are good");
         }
         let mut app = TestApp {
             scim: Scim::new(running.address, None),
@@ -226,7 +233,7 @@ impl TestApp {
 
     /// Puts other rules in force.
     pub async fn import_rules(&self, toml: &str) {
-        self.core().import_rules(&self.account, toml).await.expect("the rules are good");
+        self.core().import_rules(&self.account, toml, Force::Yes).await.expect("the rules are good");
     }
 
     /// Runs a command of the program beside the server, on the same database; returns what it prints.
@@ -242,6 +249,11 @@ impl TestApp {
     /// Ends the server as SIGTERM does; [`TestApp::restart`] starts it again.
     pub async fn stop(&mut self) {
         self.running.take().expect("it runs").stop().await;
+    }
+
+    /// Runs a command that is to be refused; returns what it says.
+    pub async fn refused(&self, arguments: &[&str]) -> String {
+        process::fail(&self.environment, arguments).await
     }
 
     /// Ends the server as SIGTERM does, and starts it again on the same data. Ports change.

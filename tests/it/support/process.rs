@@ -34,6 +34,16 @@ pub async fn end(environment: &[(String, String)], arguments: &[&str]) -> (i32, 
     (output.status.code().expect("it was not killed"), text(output.stdout), text(output.stderr))
 }
 
+/// Runs a command that is to fail; returns what it wrote to standard error.
+///
+/// # Panics
+/// If it succeeds.
+pub async fn fail(environment: &[(String, String)], arguments: &[&str]) -> String {
+    let output = rollcall(environment, arguments).output().await.expect("the program starts");
+    assert!(!output.status.success(), "rollcall {}: {}", arguments.join(" "), shown(&output));
+    String::from_utf8(output.stderr).expect("UTF-8").trim_end().to_owned()
+}
+
 fn shown(output: &Output) -> String {
     format!(
         "{}\n{}\n{}",
