@@ -43,6 +43,11 @@ pub struct Model {
     /// The hold that keeps a loss of this person back.
     #[sea_orm(column_type = "Text", nullable)]
     pub hold_id: Option<String>,
+    /// What the identity provider said at the last sign-in (JSON).
+    #[sea_orm(column_type = "Text", nullable)]
+    pub claims: Option<String>,
+    /// 1 while a sign-in made the user and SCIM has not touched it since.
+    pub by_sign_in: i64,
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,

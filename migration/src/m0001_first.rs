@@ -140,6 +140,8 @@ CREATE TABLE "user" (
     role $text,
     access $text,
     hold_id $text,
+    claims $text,
+    by_sign_in bigint NOT NULL DEFAULT 0,
     version bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,

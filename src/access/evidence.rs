@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::scim::filter::{Bound, BoundNode, NodeId, Operand};
-use crate::scim::schema::AttrRef;
+use crate::scim::schema::{AttrRef, CLAIMS};
 
 /// Pieces of evidence kept for one rule; a person can be in hundreds of groups.
 pub const MAX_EVIDENCE: usize = 16;
@@ -156,6 +156,10 @@ fn fact(target: AttrRef, element: &Value) -> Evidence {
     let text = |key| element.get(key).and_then(Value::as_str).map(shorten);
     if target.extension.is_none() && target.attr.name == "groups" {
         return Evidence::Group { value: text("value").unwrap_or_default(), display: text("display") };
+    }
+    if target.attr.name == CLAIMS {
+        let path = text("name").map_or_else(|| CLAIMS.to_owned(), |name| format!("{CLAIMS}.{name}"));
+        return Evidence::attribute(path, element["value"].clone());
     }
     let value = match target.compared() {
         None => element.clone(),

@@ -12,6 +12,7 @@ pub mod file;
 mod loss;
 mod nearest;
 pub mod rule;
+mod said;
 mod source;
 
 pub use contact::contact_uri;
@@ -22,6 +23,7 @@ pub use evidence::{Evidence, evidence};
 pub use file::{FileProblem, RuleFile, RuleFileError};
 pub use loss::{Has, Loss, loss};
 pub use rule::{Problem, Rule, RuleSet, RuleSetError};
+pub use said::{ClaimMapping, RawClaims, Said, SignInClaims};
 
 #[cfg(test)]
 mod properties;

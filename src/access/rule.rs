@@ -11,7 +11,7 @@ use super::source::{Source, unknown, unusable};
 use crate::base::{RuleId, fold};
 use crate::domain::worker::MAX_CHANNEL_CAPACITY;
 use crate::scim::filter::{Bound, Filter, Limits, Node};
-use crate::scim::schema::{AttrName, Resolved, ResourceKind, schema_of};
+use crate::scim::schema::{AttrName, CLAIMS, Resolved, subject_schema};
 use crate::scim::{Dialect, ScimError};
 
 /// Rules in one account.
@@ -99,8 +99,8 @@ impl Rule {
         &self.condition
     }
 
-    pub(super) fn source(&self, attribute: &str) -> Option<Source> {
-        self.sources.get(attribute).copied()
+    pub(super) fn source(&self, attribute: &str) -> Option<&Source> {
+        self.sources.get(attribute)
     }
 
     /// What is allowed and will probably not do what was meant.
@@ -184,8 +184,8 @@ impl<'a> IntoIterator for &'a RuleSet {
 
 fn bind(when: &str) -> Result<Bound, String> {
     let detail = |error: ScimError| error.detail;
-    let filter = Filter::parse(when, &Limits::default()).map_err(detail)?;
-    let schema = schema_of(ResourceKind::User);
+    let filter = Filter::parse(when, &Limits::default()).map_err(detail)?.with_named(CLAIMS);
+    let schema = subject_schema();
     for name in names_in(&filter) {
         match schema.resolve(name, Dialect::Auto) {
             None => return Err(unknown(schema, &name.to_string())),

@@ -5,23 +5,38 @@ use serde_json::{Map, Value};
 use super::nearest::did_you_mean;
 use crate::scim::Dialect;
 use crate::scim::schema::{
-    AttrName, AttrRef, Attribute, AttributeType, ResourceKind, ResourceSchema, Returned, schema_of,
+    AttrName, AttrRef, Attribute, AttributeType, CLAIMS, ResourceSchema, Returned, subject_schema,
 };
 
 /// Attributes of which a person has several but uses one: they give the primary value, else the first.
 /// The other multi-valued attributes give the list of their values.
 const ONE_OF_MANY: [&str; 5] = ["emails", "phoneNumbers", "ims", "photos", "addresses"];
 
+/// What a rule reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A SCIM attribute.
+    Attribute(AttributeSource),
+    /// A claim of the last sign-in, by its name.
+    Claim(String),
+}
+
 /// A SCIM attribute that a rule reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Source(AttrRef);
+pub(crate) struct AttributeSource(AttrRef);
 
 impl Source {
     /// Looks a name up in the schema of users; attributes of the enterprise extension need no URN.
     ///
     /// The error is a sentence for whoever wrote the rule.
     pub(crate) fn resolve(name: &str) -> Result<Self, String> {
-        let schema = schema_of(ResourceKind::User);
+        if let Some((before, claim)) = name.split_once('.')
+            && before.eq_ignore_ascii_case(CLAIMS)
+            && !claim.is_empty()
+        {
+            return Ok(Self::Claim(claim.to_owned()));
+        }
+        let schema = subject_schema();
         let attribute = AttrName::parse(name)
             .ok()
             .and_then(|name| schema.resolve_attribute(&name, Dialect::Auto))
@@ -33,11 +48,31 @@ impl Source {
             let parts: Vec<_> = attribute.attr.sub_attributes.iter().map(|sub| sub.name).collect();
             return Err(format!("'{name}' has no single value: name a part of it ({})", parts.join(", ")));
         }
-        Ok(Self(attribute))
+        Ok(Self::Attribute(AttributeSource(attribute)))
     }
 
     /// What a person has there; blank text and empty lists count as nothing.
-    pub(crate) fn value(self, subject: &Map<String, Value>) -> Option<Value> {
+    pub(crate) fn value(&self, subject: &Map<String, Value>) -> Option<Value> {
+        match self {
+            Self::Attribute(attribute) => attribute.value(subject),
+            Self::Claim(name) => claim(name, subject),
+        }
+    }
+}
+
+/// One value as it is, several as a list.
+fn claim(name: &str, subject: &Map<String, Value>) -> Option<Value> {
+    let is_it = |element: &&Value| element["name"].as_str().is_some_and(|it| it.eq_ignore_ascii_case(name));
+    let text = |element: &Value| element["value"].as_str().filter(|text| !text.trim().is_empty()).map(Value::from);
+    let mut values: Vec<Value> = subject.get(CLAIMS)?.as_array()?.iter().filter(is_it).filter_map(text).collect();
+    match values.len() {
+        0 | 1 => values.pop(),
+        _ => Some(Value::Array(values)),
+    }
+}
+
+impl AttributeSource {
+    fn value(self, subject: &Map<String, Value>) -> Option<Value> {
         let holder = match self.0.extension {
             Some(urn) => subject.get(urn)?.as_object()?,
             None => subject,
@@ -72,7 +107,10 @@ impl Source {
 /// The canonical name.
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        match self {
+            Self::Attribute(attribute) => attribute.0.fmt(f),
+            Self::Claim(name) => write!(f, "{CLAIMS}.{name}"),
+        }
     }
 }
 
@@ -140,6 +178,10 @@ mod tests {
         assert_eq!(read("manager.displayName", department), Some(json!("Bo")));
         assert_eq!(read("NAME.familyname", json!({"name": {"familyName": "Ruiz"}})), Some(json!("Ruiz")));
         assert_eq!(read("title", json!({"title": "  "})), None);
+        let claims = json!({"claims": [{"name": "site", "value": "Lima"}, {"name": "g", "value": "A"}, {"name": "g", "value": "B"}]});
+        assert_eq!(read("claims.Site", claims.clone()), Some(json!("Lima")));
+        assert_eq!(read("claims.g", claims.clone()), Some(json!(["A", "B"])));
+        assert_eq!(read("claims.other", claims), None);
         assert_eq!(read("active", json!({"active": false})), Some(json!(false)));
     }
 

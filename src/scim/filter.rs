@@ -7,6 +7,7 @@
 mod bind;
 mod display;
 mod eval;
+mod named;
 mod operand;
 mod parse;
 mod scan;

@@ -276,12 +276,7 @@ pub struct ResourceSchema {
 /// The schema of a type of resource.
 #[must_use]
 pub fn schema_of(kind: ResourceKind) -> &'static ResourceSchema {
-    static USER: LazyLock<ResourceSchema> = LazyLock::new(|| ResourceSchema {
-        kind: ResourceKind::User,
-        common: common::attributes(),
-        core: user::schema(),
-        extensions: vec![(enterprise::schema(), false), (contact_centre::schema(), false)],
-    });
+    static USER: LazyLock<ResourceSchema> = LazyLock::new(users);
     static GROUP: LazyLock<ResourceSchema> = LazyLock::new(|| ResourceSchema {
         kind: ResourceKind::Group,
         common: common::attributes(),
@@ -293,6 +288,36 @@ pub fn schema_of(kind: ResourceKind) -> &'static ResourceSchema {
         ResourceKind::Group => &GROUP,
     }
 }
+
+fn users() -> ResourceSchema {
+    ResourceSchema {
+        kind: ResourceKind::User,
+        common: common::attributes(),
+        core: user::schema(),
+        extensions: vec![(enterprise::schema(), false), (contact_centre::schema(), false)],
+    }
+}
+
+/// What mapping rules see of a user: the schema of users, and `claims`, what the identity provider said at the last sign-in.
+///
+/// No client of SCIM ever sees `claims`, so it is in no schema that is published.
+#[must_use]
+pub fn subject_schema() -> &'static ResourceSchema {
+    static SUBJECT: LazyLock<ResourceSchema> = LazyLock::new(|| {
+        let parts = vec![
+            Attribute::string("name", "The name of the claim, whole or what follows its last '/', '#' or ':'."),
+            Attribute::string("value", "One value of the claim."),
+        ];
+        let claims = Attribute::complex(CLAIMS, parts, "What the identity provider said at the last sign-in.").multi();
+        let mut subject = users();
+        subject.common.push(claims);
+        subject
+    });
+    &SUBJECT
+}
+
+/// The attribute of a rule's subject that holds claims.
+pub const CLAIMS: &str = "claims";
 
 /// An attribute name resolved to the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::access::{Access, ConnectionGrants, RuleSet, desired_worker, evaluate};
-use crate::base::{AccountId, ConnectionId, UserId};
+use crate::access::{Access, ConnectionGrants, RuleSet, SignInClaims, desired_worker, evaluate};
+use crate::base::{AccountId, ConnectionId, UserId, fold};
 use crate::domain::{DesiredWorker, Role, UserStatus};
-use crate::store::users::{UserGroup, groups_value};
-use crate::store::{StoreError, Tx};
+use crate::store::users::{User, UserGroup, groups_value};
+use crate::store::{Session, StoreError, Tx, groups};
 
 use super::core::Parts;
 use super::error::ServiceError;
@@ -42,6 +42,42 @@ pub(super) struct Entitling<'a> {
     pub(super) user: UserId,
     pub(super) attributes: &'a Map<String, Value>,
     pub(super) groups: &'a [UserGroup],
+    pub(super) said: &'a SaidBefore,
+}
+
+/// What the last sign-in said, as far as it counts.
+///
+/// SCIM decides about the groups that it pushes: such a name in a claim gives nothing. Somebody whom SCIM provisioned has no
+/// group by claims as soon as it pushes any; otherwise a leaver would keep what the last sign-in said.
+#[derive(Debug, Default)]
+pub(super) struct SaidBefore(Option<SignInClaims>);
+
+impl SaidBefore {
+    /// Of a person as stored.
+    pub(super) async fn of(session: &Session, user: &User) -> Result<Self, ServiceError> {
+        let Some(claims) = &user.claims else { return Ok(Self::default()) };
+        let damaged = |error| StoreError::Damaged { table: "user", what: format!("claims of {}: {error}", user.id) };
+        let claims = serde_json::from_str(claims).map_err(damaged)?;
+        Self::counted(session, user.connection, claims, user.by_sign_in).await
+    }
+
+    /// What counts of claims; `by_sign_in`: SCIM does not know the person.
+    pub(super) async fn counted(
+        session: &Session,
+        connection: Option<ConnectionId>,
+        mut claims: SignInClaims,
+        by_sign_in: bool,
+    ) -> Result<Self, ServiceError> {
+        let (false, Some(connection)) = (claims.groups.is_empty(), connection) else { return Ok(Self(Some(claims))) };
+        if by_sign_in {
+            let folded: Vec<String> = claims.groups.iter().map(|name| fold(name)).collect();
+            let known = groups::known_names(session, connection, &folded).await?;
+            claims.groups.retain(|name| !known.contains(&fold(name)));
+        } else if groups::any(session, connection).await? {
+            claims.groups.clear();
+        }
+        Ok(Self(Some(claims)))
+    }
 }
 
 /// Computes what rules give to a person, whatever the status.
@@ -50,11 +86,14 @@ pub(super) fn entitle(
     grants: ConnectionGrants,
     person: &Entitling<'_>,
 ) -> Result<Entitled, ServiceError> {
-    let Entitling { user, attributes, groups, .. } = *person;
+    let Entitling { user, attributes, groups, said, .. } = *person;
     let mut subject = attributes.clone();
     subject.insert("id".to_owned(), Value::String(user.to_string()));
     if !groups.is_empty() {
         subject.insert("groups".to_owned(), groups_value(groups, None));
+    }
+    if let Some(claims) = &said.0 {
+        claims.add_to(&mut subject);
     }
     let access = evaluate(rules, &subject, &grants);
     let (desired, problem) = match desired_worker(attributes, &access) {

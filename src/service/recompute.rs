@@ -15,7 +15,7 @@ use crate::store::workers::{self, Wanted};
 use crate::store::{Change, Tx};
 
 use super::core::{Core, Parts};
-use super::entitle::{Entitled, Entitling};
+use super::entitle::{Entitled, Entitling, SaidBefore};
 use super::error::ServiceError;
 use super::guard::{Cause, Guard, How, Kept, Losing, loses};
 use found::Found;
@@ -118,6 +118,7 @@ impl Settling<'_> {
                     continue;
                 }
             };
+            let said = SaidBefore::of(tx, &user).await?;
             let person = Entitling {
                 account: user.account,
                 connection: user.connection,
@@ -125,6 +126,7 @@ impl Settling<'_> {
                 user: user.id,
                 attributes: &attributes,
                 groups: &user.groups,
+                said: &said,
             };
             let entitled = parts.entitle(tx, &person).await?;
             let loss = loses(&user, had.is_some(), &entitled);

@@ -8,10 +8,10 @@ use crate::scim::sort::{Ranked, Sort};
 use super::change::Change;
 use super::error::StoreError;
 use super::filter::{Listing, Matches, Walked};
-use super::memberships::{self, Member};
+use super::memberships::{self, Member, is_any};
 use super::order::Place;
 use super::packed;
-use super::row::{RowExt as _, document_text};
+use super::row::{RowExt as _, document_text, to_json};
 use super::session::{Session, Tx};
 use super::sql::Sql;
 
@@ -176,6 +176,26 @@ async fn one(
     );
     let sql = Sql::new(sql).bind(id.to_string()).bind(connection.to_string());
     session.text(sql).await?.as_deref().map(packed::read_group).transpose()
+}
+
+/// Which of these folded names are names of groups that the connection has.
+pub async fn known_names(
+    session: &Session,
+    connection: ConnectionId,
+    folded: &[String],
+) -> Result<Vec<String>, StoreError> {
+    let sql = format!(
+        "SELECT display_name_fold FROM \"group\" WHERE connection_id = ? AND {}",
+        is_any(session, "display_name_fold", folded.len())
+    );
+    let rows = session.all(Sql::new(sql).bind(connection.to_string()).bind(to_json("group", folded)?)).await?;
+    rows.iter().map(|row| row.text("display_name_fold")).collect()
+}
+
+/// Whether the connection has any group.
+pub async fn any(session: &Session, connection: ConnectionId) -> Result<bool, StoreError> {
+    let sql = Sql::new("SELECT 1 AS one FROM \"group\" WHERE connection_id = ? LIMIT 1").bind(connection.to_string());
+    Ok(session.one(sql).await?.is_some())
 }
 
 /// The groups of a connection that match, in the order of their creation.

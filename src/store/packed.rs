@@ -71,11 +71,23 @@ pub(super) fn users_with_workers(session: &Session, pointers: Sql, order: &str) 
     static ROWS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
     let digest =
         "COALESCE((SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1), '')";
-    let [role, access, hold] = WHOLE;
-    packed(session, &ROWS, &[role, access, hold, "COALESCE(u.connection_id, '')", digest], pointers, order)
+    let [role, access, hold, claims, by_sign_in] = WHOLE;
+    packed(
+        session,
+        &ROWS,
+        &[role, access, hold, claims, by_sign_in, "COALESCE(u.connection_id, '')", digest],
+        pointers,
+        order,
+    )
 }
 
-const WHOLE: [&str; 3] = ["COALESCE(u.role, '')", "COALESCE(u.access, '')", "COALESCE(u.hold_id, '')"];
+const WHOLE: [&str; 5] = [
+    "COALESCE(u.role, '')",
+    "COALESCE(u.access, '')",
+    "COALESCE(u.hold_id, '')",
+    "COALESCE(u.claims, '')",
+    "u.by_sign_in",
+];
 
 fn packed(session: &Session, rows: &[OnceLock<String>; 2], more: &[&str], pointers: Sql, order: &str) -> Sql {
     let (chr, join, _) = words(session);
@@ -153,6 +165,8 @@ fn read_user(row: &str, connection: Option<ConnectionId>) -> Result<(User, Optio
         role: None,
         access: None,
         hold: None,
+        claims: None,
+        by_sign_in: false,
         version: parsed(next()?)?,
         created_at: Timestamp::from_millis(parsed(next()?)?),
         updated_at: Timestamp::from_millis(parsed(next()?)?),
@@ -165,6 +179,8 @@ fn read_user(row: &str, connection: Option<ConnectionId>) -> Result<(User, Optio
         let missing = || damaged("a column is missing");
         user.access = columns.next().map(Some).ok_or_else(missing)?.filter(some).map(str::to_owned);
         user.hold = columns.next().map(Some).ok_or_else(missing)?.filter(some).map(parsed).transpose()?;
+        user.claims = columns.next().map(Some).ok_or_else(missing)?.filter(some).map(str::to_owned);
+        user.by_sign_in = columns.next().ok_or_else(missing)? == "1";
     }
     let mut digest = None;
     if let Some(connection) = columns.next() {
@@ -249,13 +265,17 @@ mod tests {
         assert!(read_users("", connection).unwrap().is_empty());
         assert!(read_users(&row[..row.len() - 1], connection).is_err());
         assert!(read_users(&format!("{row}\u{1f}"), connection).is_err());
-        let local = read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}x")).unwrap();
+        let local = read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0\u{1f}\u{1f}x")).unwrap();
         assert_eq!((local[0].0.connection, local[0].1.as_deref()), (None, Some("x")));
-        let whole =
-            read_users(&format!("{row}\u{1f}agent\u{1f}{{}}\u{1f}\u{1e}{row}\u{1f}\u{1f}\u{1f}"), connection).unwrap();
+        let whole = read_users(
+            &format!("{row}\u{1f}agent\u{1f}{{}}\u{1f}\u{1f}C\u{1f}1\u{1e}{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0"),
+            connection,
+        )
+        .unwrap();
         let roles: Vec<_> = whole.iter().map(|user| (user.role, user.access.as_deref())).collect();
         assert_eq!(roles, [(Some(crate::domain::Role::Agent), Some("{}")), (None, None)]);
+        assert_eq!((whole[0].claims.as_deref(), whole[0].by_sign_in, whole[1].by_sign_in), (Some("C"), true, false));
         assert!(read_users(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}"), connection).is_err());
-        assert!(read_users(&format!("{row}\u{1f}boss\u{1f}\u{1f}"), connection).is_err());
+        assert!(read_users(&format!("{row}\u{1f}boss\u{1f}\u{1f}\u{1f}\u{1f}0"), connection).is_err());
     }
 }

@@ -36,6 +36,10 @@ pub struct User {
     pub access: Option<String>,
     /// The hold that keeps a loss of this person back; lists leave it out.
     pub hold: Option<HoldId>,
+    /// What the identity provider said at the last sign-in, as JSON text; lists leave it out.
+    pub claims: Option<String>,
+    /// A sign-in made the user, and SCIM has not touched it since; lists leave it out.
+    pub by_sign_in: bool,
     /// Grows with each change.
     pub version: i64,
     /// When it was made.
@@ -71,6 +75,8 @@ pub struct UserState<'a> {
     pub role: Option<Role>,
     /// The outcome of the rules, as JSON text.
     pub access: Option<&'a str>,
+    /// What a sign-in said, if it is one that makes or keeps the user; none: SCIM writes.
+    pub signed_in: Option<&'a str>,
     /// The version after the change.
     pub version: i64,
     /// The time of the change.
@@ -80,7 +86,7 @@ pub struct UserState<'a> {
 /// The columns of a user.
 pub(super) fn columns(session: &Session) -> String {
     format!(
-        "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.hold_id, u.version, u.created_at, u.updated_at, \
+        "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.hold_id, u.claims, u.by_sign_in, u.version, u.created_at, u.updated_at, \
          {} AS in_groups",
         packed::groups(session, "u.id")
     )
@@ -93,8 +99,8 @@ impl Change {
         self.push(
             Sql::new(
                 "INSERT INTO \"user\" (id, account_id, connection_id, status, user_name, user_name_fold, external_id, display_name, \
-                 display_name_fold, search_text, document, role, access, version, created_at, updated_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 display_name_fold, search_text, document, role, access, claims, by_sign_in, version, created_at, updated_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(user.id.to_string())
             .bind(user.account.to_string())
@@ -109,6 +115,8 @@ impl Change {
             .bind(document_text(user.attributes)?)
             .bind(user.role.map(Role::as_str))
             .bind(user.access)
+            .bind(user.signed_in)
+            .bind(i64::from(user.signed_in.is_some()))
             .bind(user.version)
             .bind(user.at.millis())
             .bind(user.at.millis()),
@@ -132,6 +140,10 @@ impl Change {
                 .bind(user.access)
                 .bind(user.version)
                 .bind(user.at.millis());
+        match user.signed_in {
+            Some(claims) => sql.push(Sql::new(", claims = ?").bind(claims)),
+            None => sql.push_str(", by_sign_in = 0"),
+        }
         // A column that is not named is not written to its index either.
         if old.user_name != new.user_name {
             sql.push(
@@ -172,6 +184,16 @@ impl Change {
             Sql::new("UPDATE \"user\" SET role = ?, access = ? WHERE account_id = ? AND id = ?")
                 .bind(role.map(Role::as_str))
                 .bind(access)
+                .bind(account.to_string())
+                .bind(user.to_string()),
+        );
+    }
+
+    /// Keeps what a sign-in said.
+    pub fn set_claims(&mut self, account: AccountId, user: UserId, claims: &str) {
+        self.push(
+            Sql::new("UPDATE \"user\" SET claims = ? WHERE account_id = ? AND id = ?")
+                .bind(claims)
                 .bind(account.to_string())
                 .bind(user.to_string()),
         );
@@ -399,6 +421,8 @@ pub(super) fn read(row: &sea_orm::QueryResult) -> Result<User, StoreError> {
         role: row.parsed_opt("user", "role")?,
         access: row.text_opt("access")?,
         hold: row.parsed_opt("user", "hold_id")?,
+        claims: row.text_opt("claims")?,
+        by_sign_in: row.int("by_sign_in")? == 1,
         version: row.int("version")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
         updated_at: Timestamp::from_millis(row.int("updated_at")?),

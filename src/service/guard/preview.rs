@@ -10,7 +10,7 @@ use crate::store::connections::{self, Connection};
 use crate::store::users::{self, User};
 
 use super::super::core::Core;
-use super::super::entitle::{Entitling, entitle};
+use super::super::entitle::{Entitling, SaidBefore, entitle};
 use super::super::error::ServiceError;
 use super::{count, loses};
 
@@ -74,7 +74,8 @@ impl Core {
             let Some(last) = ids.last() else { break };
             after = last.to_string();
             for (user, had) in users::many(session, account.id, &ids).await? {
-                looking.look_at(&user, had.is_some())?;
+                let said = SaidBefore::of(session, &user).await?;
+                looking.look_at(&user, had.is_some(), &said)?;
             }
         }
         let mut preview = Preview::default();
@@ -94,7 +95,7 @@ impl Core {
 }
 
 impl Looking<'_> {
-    fn look_at(&mut self, user: &User, had_worker: bool) -> Result<(), ServiceError> {
+    fn look_at(&mut self, user: &User, had_worker: bool, said: &SaidBefore) -> Result<(), ServiceError> {
         let Some(connection) = user.connection.and_then(|id| self.connections.get(&id)) else { return Ok(()) };
         // Whoever is in a hold stays there, whatever the rules.
         if !user.status.may_have_access() || user.hold.is_some() {
@@ -114,6 +115,7 @@ impl Looking<'_> {
             user: user.id,
             attributes: &attributes,
             groups: &user.groups,
+            said,
         };
         let grants = ConnectionGrants { may_grant: connection.may_grant.iter().copied().collect() };
         let entitled = entitle(self.rules, grants, &person)?;
