@@ -23,6 +23,12 @@ pub struct Model {
     /// The limits of the guard that are its own (JSON).
     #[sea_orm(column_type = "Text")]
     pub guard: String,
+    /// Who is made a user at sign-in: `off`, `on` or `provisioned`; null: as the connection has SCIM or not.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub jit: Option<String>,
+    /// Where claims hold what (JSON).
+    #[sea_orm(column_type = "Text")]
+    pub claims: String,
     /// `enabled` or `disabled`.
     #[sea_orm(column_type = "Text")]
     pub state: String,

@@ -48,6 +48,8 @@ pub struct Model {
     pub claims: Option<String>,
     /// 1 while a sign-in made the user and SCIM has not touched it since.
     pub by_sign_in: i64,
+    #[sea_orm(nullable)]
+    pub last_sign_in_at: Option<i64>,
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,

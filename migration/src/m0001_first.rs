@@ -66,6 +66,8 @@ CREATE TABLE connection (
     may_grant $text NOT NULL,
     allow_from $text NOT NULL,
     guard $text NOT NULL,
+    jit $text,
+    claims $text NOT NULL DEFAULT '{}',
     state $text NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
@@ -124,6 +126,63 @@ CREATE TABLE access_token (
 --
 CREATE INDEX access_token_expiry ON access_token (expires_at)
 --
+CREATE TABLE sso (
+    connection_id $text NOT NULL REFERENCES connection (id),
+    kind $text NOT NULL,
+    account_id $text NOT NULL,
+    settings $text NOT NULL,
+    refresh_at bigint,
+    refresh_error $text,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    PRIMARY KEY (connection_id, kind)
+)
+--
+CREATE INDEX sso_refresh ON sso (refresh_at) WHERE refresh_at IS NOT NULL
+--
+CREATE TABLE sso_domain (
+    connection_id $text NOT NULL REFERENCES connection (id),
+    domain $text NOT NULL,
+    account_id $text NOT NULL,
+    challenge $text NOT NULL,
+    verified_by $text,
+    verified_at bigint,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (connection_id, domain)
+)
+--
+CREATE UNIQUE INDEX sso_domain_verified ON sso_domain (domain) WHERE verified_at IS NOT NULL
+--
+CREATE TABLE sso_link (
+    connection_id $text NOT NULL REFERENCES connection (id),
+    issuer $text NOT NULL,
+    subject $text NOT NULL,
+    user_id $text NOT NULL,
+    linked_at bigint NOT NULL,
+    PRIMARY KEY (connection_id, issuer, subject)
+) $clustered
+--
+CREATE UNIQUE INDEX sso_link_user ON sso_link (user_id, connection_id, issuer)
+--
+CREATE TABLE sign_in_flow (
+    id $text NOT NULL PRIMARY KEY,
+    connection_id $text NOT NULL,
+    browser $text NOT NULL,
+    sealed $text NOT NULL,
+    expires_at bigint NOT NULL
+) $clustered
+--
+CREATE INDEX sign_in_flow_expiry ON sign_in_flow (expires_at)
+--
+CREATE TABLE used_assertion (
+    connection_id $text NOT NULL,
+    assertion_id $text NOT NULL,
+    expires_at bigint NOT NULL,
+    PRIMARY KEY (connection_id, assertion_id)
+) $clustered
+--
+CREATE INDEX used_assertion_expiry ON used_assertion (expires_at)
+--
 CREATE TABLE "user" (
     seq $serial,
     id $text NOT NULL UNIQUE,
@@ -142,6 +201,7 @@ CREATE TABLE "user" (
     hold_id $text,
     claims $text,
     by_sign_in bigint NOT NULL DEFAULT 0,
+    last_sign_in_at bigint,
     version bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
@@ -555,6 +615,16 @@ DROP TABLE user_key
 [sqlite] DROP TABLE user_search
 --
 DROP TABLE "user"
+--
+DROP TABLE used_assertion
+--
+DROP TABLE sign_in_flow
+--
+DROP TABLE sso_link
+--
+DROP TABLE sso_domain
+--
+DROP TABLE sso
 --
 DROP TABLE access_token
 --

@@ -197,6 +197,8 @@ impl ConnectionCommand {
                     allow_from: Some(add.allow_ip.0.clone()),
                     enabled: None,
                     guard: add.guard.into(),
+                    jit: None,
+                    claims: None,
                 };
                 let connection = core.add_connection(&account, add.name.clone(), settings).await?;
                 output::line(format_args!(
@@ -213,6 +215,8 @@ impl ConnectionCommand {
                     allow_from: set.allow_ip.clone().map(|networks| networks.0),
                     enabled: (set.enable || set.disable).then_some(set.enable),
                     guard: set.guard.into(),
+                    jit: None,
+                    claims: None,
                 };
                 let connection = core.set_connection(&account, &set.name, settings).await?;
                 if set.may_grant.is_some() {

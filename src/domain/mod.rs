@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O.
 
 pub mod guard;
+pub mod jit;
 pub mod leaving;
 pub mod lifecycle;
 pub mod person;
@@ -11,6 +12,7 @@ pub mod scope;
 pub mod worker;
 
 pub use guard::{Beyond, Limits, LossKind, Share};
+pub use jit::{Jit, JitError};
 pub use leaving::{ChoiceError, Deactivated, LeaverPolicy, LiveCalls, Reason, ReasonError};
 pub use lifecycle::{Actor, Change, LifecycleError, Standing, UserStatus};
 pub use person::Person;

@@ -3,8 +3,9 @@
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use crate::access::ClaimMapping;
 use crate::base::{EventId, Slug, Timestamp};
-use crate::domain::Role;
+use crate::domain::{Jit, Role};
 use crate::scim::Dialect;
 use crate::store::accounts::Account;
 use crate::store::audit::AuditEvent;
@@ -28,6 +29,10 @@ pub struct ConnectionSettings {
     pub enabled: Option<bool>,
     /// The limits of the guard; what is none inside is as configured.
     pub guard: GuardSettings,
+    /// Who becomes a user at sign-in.
+    pub jit: Option<Jit>,
+    /// Where claims hold what.
+    pub claims: Option<ClaimMapping>,
 }
 
 /// What may be changed of a connection's limits; none: as they are, `Some(None)`: as configured.
@@ -72,6 +77,12 @@ impl ConnectionSettings {
             connection.enabled = enabled;
         }
         self.guard.apply(&mut connection.guard);
+        if self.jit.is_some() {
+            connection.jit = self.jit;
+        }
+        if let Some(claims) = self.claims {
+            connection.claims = json!(claims);
+        }
     }
 }
 
@@ -91,6 +102,8 @@ impl Core {
             may_grant: vec![Role::Agent, Role::Supervisor],
             allow_from: [].into(),
             guard: OwnLimits::default(),
+            jit: None,
+            claims: json!({}),
             enabled: true,
             created_at: self.ambient.now(),
         };

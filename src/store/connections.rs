@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::base::{AccountId, ConnectionId, Slug, Timestamp};
-use crate::domain::{Limits, Role, Share};
+use crate::domain::{Jit, Limits, Role, Share};
 
 use super::change::Change;
 use super::error::StoreError;
@@ -33,6 +34,10 @@ pub struct Connection {
     pub allow_from: Arc<[IpNet]>,
     /// The limits of the guard that are its own.
     pub guard: OwnLimits,
+    /// Who becomes a user at sign-in; none: as it has SCIM or not.
+    pub jit: Option<Jit>,
+    /// Where claims hold what (JSON).
+    pub claims: Value,
     /// Whether it is in use; a disabled one refuses every request.
     pub enabled: bool,
     /// When it was made.
@@ -65,13 +70,13 @@ impl OwnLimits {
     }
 }
 
-const COLUMNS: &str = "id, account_id, name, dialect, may_grant, allow_from, guard, state, created_at";
+const COLUMNS: &str = "id, account_id, name, dialect, may_grant, allow_from, guard, jit, claims, state, created_at";
 
 impl Change {
     /// Makes a connection with its counters. Its name may be taken, so this must be the first part of a change.
     pub fn insert_connection(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.push(
-            Sql::new("INSERT INTO connection (id, account_id, name, dialect, may_grant, allow_from, guard, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO connection (id, account_id, name, dialect, may_grant, allow_from, guard, jit, claims, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(connection.id.to_string())
                 .bind(connection.account.to_string())
                 .bind(connection.name.as_str())
@@ -79,6 +84,8 @@ impl Change {
                 .bind(to_json("connection", &connection.may_grant)?)
                 .bind(to_json("connection", &connection.allow_from)?)
                 .bind(to_json("connection", &connection.guard)?)
+                .bind(connection.jit.map(Jit::as_str))
+                .bind(connection.claims.to_string())
                 .bind(state(connection.enabled))
                 .bind(connection.created_at.millis())
                 .bind(connection.created_at.millis()),
@@ -89,11 +96,13 @@ impl Change {
     /// Changes the settings of a connection.
     pub fn set_connection(&mut self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
         self.push(
-            Sql::new("UPDATE connection SET dialect = ?, may_grant = ?, allow_from = ?, guard = ?, state = ?, updated_at = ? WHERE account_id = ? AND id = ?")
+            Sql::new("UPDATE connection SET dialect = ?, may_grant = ?, allow_from = ?, guard = ?, jit = ?, claims = ?, state = ?, updated_at = ? WHERE account_id = ? AND id = ?")
                 .bind(connection.dialect.as_str())
                 .bind(to_json("connection", &connection.may_grant)?)
                 .bind(to_json("connection", &connection.allow_from)?)
                 .bind(to_json("connection", &connection.guard)?)
+                .bind(connection.jit.map(Jit::as_str))
+                .bind(connection.claims.to_string())
                 .bind(state(connection.enabled))
                 .bind(at.millis())
                 .bind(connection.account.to_string())
@@ -112,6 +121,12 @@ pub async fn by_name(session: &Session, account: AccountId, name: &Slug) -> Resu
     let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE account_id = ? AND name = ?"))
         .bind(account.to_string())
         .bind(name.as_str());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// The connection of that name, whoever's it is: names are unique in the installation.
+pub(super) async fn by_global_name(session: &Session, name: &Slug) -> Result<Option<Connection>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM connection WHERE name = ?")).bind(name.as_str());
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
@@ -143,6 +158,8 @@ fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
         may_grant: row.json("connection", "may_grant")?,
         allow_from: row.json("connection", "allow_from")?,
         guard: row.json("connection", "guard")?,
+        jit: row.parsed_opt("connection", "jit")?,
+        claims: row.json("connection", "claims")?,
         enabled: row.text("state")? == "enabled",
         created_at: Timestamp::from_millis(row.int("created_at")?),
     })
