@@ -52,6 +52,8 @@ macro_rules! ids {
 ids! {
     /// One contact centre (tenant).
     AccountId,
+    /// A script's key for the JSON API.
+    ApiKeyId,
     /// An OAuth client of a connection.
     ClientId,
     /// One link to an identity provider.
@@ -60,8 +62,12 @@ ids! {
     EventId,
     /// A SCIM group.
     GroupId,
+    /// A link that works once.
+    LinkId,
     /// A mapping rule.
     RuleId,
+    /// A session of somebody who signed in.
+    SessionId,
     /// A bearer token of a connection.
     TokenId,
     /// A SCIM user.

@@ -21,7 +21,10 @@ pub use causes::Causes;
 pub use cursor::Page;
 pub use fold::fold;
 pub use histogram::Histogram;
-pub use ids::{AccountId, ClientId, ConnectionId, EventId, GroupId, IdError, RuleId, TokenId, UserId, WorkerId};
+pub use ids::{
+    AccountId, ApiKeyId, ClientId, ConnectionId, EventId, GroupId, IdError, LinkId, RuleId, SessionId, TokenId, UserId,
+    WorkerId,
+};
 pub use seal::{Keyring, SealError};
 pub use secret::{SecretToken, token_hash};
 pub use slug::{Slug, SlugError, slugify};

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::access::{Access, ConnectionGrants, RuleSet, desired_worker, evaluate};
 use crate::base::{AccountId, ConnectionId, UserId};
 use crate::domain::{DesiredWorker, Role, UserStatus};
+use crate::store::users::User;
 use crate::store::users::{UserGroup, groups_value};
 use crate::store::{StoreError, Tx};
 
@@ -40,6 +41,27 @@ pub(super) struct Entitling<'a> {
     pub(super) user: UserId,
     pub(super) attributes: &'a Map<String, Value>,
     pub(super) groups: &'a [UserGroup],
+}
+
+/// The role that the rules give somebody, without writing it.
+pub(super) fn role_by_rules(
+    rules: &RuleSet,
+    grants: ConnectionGrants,
+    user: &User,
+) -> Result<Option<Role>, ServiceError> {
+    if !user.status.may_have_access() {
+        return Ok(None);
+    }
+    let attributes = user.attributes()?;
+    let person = Entitling {
+        account: user.account,
+        connection: user.connection,
+        status: user.status,
+        user: user.id,
+        attributes: &attributes,
+        groups: &user.groups,
+    };
+    Ok(entitle(rules, grants, &person)?.role)
 }
 
 fn entitle(rules: &RuleSet, grants: ConnectionGrants, person: &Entitling<'_>) -> Result<Entitled, ServiceError> {

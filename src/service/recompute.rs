@@ -80,6 +80,10 @@ async fn settle(
     let people = users::many_locked(tx, account, ids).await?;
     let mut changed = 0;
     for (user, had) in &people {
+        // A local account has the role that a person gave it, and no worker.
+        if user.connection.is_none() {
+            continue;
+        }
         // One person who cannot be read must not keep the others waiting.
         let attributes = match user.attributes() {
             Ok(attributes) => attributes,

@@ -29,6 +29,8 @@ mod row;
 pub mod rules;
 mod search;
 mod session;
+pub mod sessions;
+pub mod sign_ins;
 mod sql;
 mod together;
 pub mod tokens;
