@@ -24,6 +24,10 @@ pub struct Model {
     /// The workers of those who are deactivated: `remove` or `keep-offline`.
     #[sea_orm(column_type = "Text")]
     pub deactivated: String,
+    /// After how many milliseconds without a request a session ends.
+    pub session_idle_ms: i64,
+    /// After how many milliseconds a session ends in any case.
+    pub session_absolute_ms: i64,
     /// The version of its rules in force, 0 before the first import.
     pub rules_version: i64,
     pub created_at: i64,

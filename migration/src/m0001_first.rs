@@ -53,6 +53,8 @@ CREATE TABLE account (
     live_calls $text NOT NULL,
     drain_ms bigint NOT NULL,
     deactivated $text NOT NULL,
+    session_idle_ms bigint NOT NULL,
+    session_absolute_ms bigint NOT NULL,
     rules_version bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
@@ -183,6 +185,108 @@ CREATE TABLE used_assertion (
 --
 CREATE INDEX used_assertion_expiry ON used_assertion (expires_at)
 --
+CREATE TABLE session (
+    id $text NOT NULL PRIMARY KEY,
+    hash $text NOT NULL UNIQUE,
+    account_id $text NOT NULL,
+    user_id $text NOT NULL,
+    connection_id $text,
+    means $text NOT NULL,
+    idp_subject $text,
+    idp_session $text,
+    logout $text,
+    created_at bigint NOT NULL,
+    authenticated_at bigint NOT NULL,
+    last_seen_at bigint NOT NULL,
+    ends_at bigint NOT NULL,
+    address $text NOT NULL,
+    user_agent $text NOT NULL,
+    ended_at bigint
+) $hot
+--
+CREATE INDEX session_person ON session (user_id, id) WHERE ended_at IS NULL
+--
+CREATE INDEX session_account ON session (account_id, id) WHERE ended_at IS NULL
+--
+CREATE INDEX session_idp_session ON session (connection_id, idp_session) WHERE ended_at IS NULL AND idp_session IS NOT NULL
+--
+CREATE INDEX session_idp_subject ON session (connection_id, idp_subject) WHERE ended_at IS NULL AND idp_subject IS NOT NULL
+--
+CREATE INDEX session_ends ON session (ends_at)
+--
+CREATE TABLE credential (
+    user_id $text NOT NULL PRIMARY KEY,
+    account_id $text NOT NULL,
+    password_hash $text NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+)
+--
+CREATE TABLE one_time_link (
+    id $text NOT NULL PRIMARY KEY,
+    hash $text NOT NULL UNIQUE,
+    account_id $text NOT NULL,
+    kind $text NOT NULL,
+    user_id $text,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    used_at bigint,
+    voided_at bigint
+)
+--
+CREATE INDEX one_time_link_open ON one_time_link (account_id, kind, user_id) WHERE used_at IS NULL AND voided_at IS NULL
+--
+CREATE INDEX one_time_link_expiry ON one_time_link (expires_at)
+--
+CREATE TABLE api_key (
+    id $text NOT NULL PRIMARY KEY,
+    hash $text NOT NULL UNIQUE,
+    account_id $text NOT NULL,
+    user_id $text,
+    name $text NOT NULL,
+    hint $text NOT NULL,
+    role $text NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint,
+    last_used_at bigint,
+    revoked_at bigint
+)
+--
+CREATE INDEX api_key_account ON api_key (account_id, id)
+--
+CREATE TABLE login_throttle (
+    subject $text NOT NULL PRIMARY KEY,
+    attempts bigint NOT NULL,
+    window_ends_at bigint NOT NULL
+) $hot
+--
+CREATE INDEX login_throttle_window ON login_throttle (window_ends_at)
+--
+CREATE TABLE sign_in (
+    seq $serial,
+    at bigint NOT NULL,
+    account_id $text,
+    connection_id $text,
+    user_id $text,
+    means $text NOT NULL,
+    outcome $text NOT NULL,
+    failed_check $text,
+    detail $text,
+    who $text,
+    claims $text,
+    address $text NOT NULL,
+    user_agent $text NOT NULL,
+    reference $text NOT NULL
+)
+--
+CREATE INDEX sign_in_account ON sign_in (account_id, seq)
+--
+CREATE INDEX sign_in_connection ON sign_in (account_id, connection_id, seq)
+--
+CREATE INDEX sign_in_user ON sign_in (account_id, user_id, seq) WHERE user_id IS NOT NULL
+--
+CREATE INDEX sign_in_reference ON sign_in (account_id, reference, seq)
+--
 CREATE TABLE "user" (
     seq $serial,
     id $text NOT NULL UNIQUE,
@@ -215,6 +319,8 @@ CREATE INDEX user_page ON "user" (connection_id, id) WHERE status <> 'deleted'
 CREATE INDEX user_not_active ON "user" (account_id, connection_id, id) WHERE status <> 'active' AND status <> 'deleted'
 --
 CREATE INDEX user_account_page ON "user" (account_id, id)
+--
+CREATE INDEX user_local_name ON "user" (user_name_fold) WHERE connection_id IS NULL AND status <> 'deleted'
 --
 CREATE INDEX user_external_id ON "user" (connection_id, external_id, id) WHERE status <> 'deleted'
 --
@@ -570,6 +676,18 @@ CREATE INDEX audit_event_target ON audit_event (account_id, target_id, seq)
 "#;
 
 const DOWN: &str = r#"
+DROP TABLE sign_in
+--
+DROP TABLE login_throttle
+--
+DROP TABLE api_key
+--
+DROP TABLE one_time_link
+--
+DROP TABLE credential
+--
+DROP TABLE session
+--
 DROP TABLE push_read
 --
 DROP TABLE push

@@ -52,6 +52,8 @@ macro_rules! ids {
 ids! {
     /// One contact centre (tenant).
     AccountId,
+    /// A script's key for the JSON API.
+    ApiKeyId,
     /// An OAuth client of a connection.
     ClientId,
     /// One link to an identity provider.
@@ -62,8 +64,12 @@ ids! {
     GroupId,
     /// A loss of access that waits for a person's decision.
     HoldId,
+    /// A link that works once.
+    LinkId,
     /// A mapping rule.
     RuleId,
+    /// A session of somebody who signed in.
+    SessionId,
     /// A bearer token of a connection.
     TokenId,
     /// A SCIM user.

@@ -22,7 +22,8 @@ pub use cursor::Page;
 pub use fold::fold;
 pub use histogram::Histogram;
 pub use ids::{
-    AccountId, ClientId, ConnectionId, EventId, GroupId, HoldId, IdError, RuleId, TokenId, UserId, WorkerId,
+    AccountId, ApiKeyId, ClientId, ConnectionId, EventId, GroupId, HoldId, IdError, LinkId, RuleId, SessionId, TokenId,
+    UserId, WorkerId,
 };
 pub use seal::{Keyring, SealError};
 pub use secret::{SecretToken, token_hash};

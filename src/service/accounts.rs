@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::base::{AccountId, Slug};
-use crate::domain::{Deactivated, LeaverPolicy, LiveCalls};
+use crate::domain::{Deactivated, LeaverPolicy, LiveCalls, SessionLimits};
 use crate::store::accounts::{self, Account, TaskRouterSettings};
 use crate::store::audit::AuditEvent;
 
@@ -72,8 +72,16 @@ impl Core {
             None => (None, None),
         };
         let now = self.ambient.now();
-        let account =
-            Account { id, name, taskrouter: settings, sealed_secret, leavers, rules_version: 0, created_at: now };
+        let account = Account {
+            id,
+            name,
+            taskrouter: settings,
+            sealed_secret,
+            leavers,
+            sessions: SessionLimits::default(),
+            rules_version: 0,
+            created_at: now,
+        };
         let event = AuditEvent {
             id: self.ambient.id(),
             at: now,

@@ -167,6 +167,11 @@ impl Caches {
         Ok(found.over(configured))
     }
 
+    /// The rules of an account, if they are known for this epoch.
+    pub(super) fn known_rules(&self, epoch: i64, account: AccountId) -> Option<Arc<RuleSet>> {
+        get(&self.rules, epoch, &account)
+    }
+
     pub(super) fn token(&self, epoch: i64, hash: &String) -> Option<Arc<KnownToken>> {
         get(&self.tokens, epoch, hash)
     }

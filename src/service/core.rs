@@ -95,6 +95,12 @@ impl Core {
         format!("{}/oauth/token", self.public_url)
     }
 
+    /// Where people and identity providers reach this server, without a slash at its end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
     /// The SCIM base URL.
     #[must_use]
     pub fn scim_url(&self) -> &str {

@@ -80,6 +80,29 @@ impl SaidBefore {
     }
 }
 
+/// The role that the rules give somebody, without writing it.
+pub(super) fn role_by_rules(
+    rules: &RuleSet,
+    grants: ConnectionGrants,
+    user: &User,
+    said: &SaidBefore,
+) -> Result<Option<Role>, ServiceError> {
+    if !user.status.may_have_access() {
+        return Ok(None);
+    }
+    let attributes = user.attributes()?;
+    let person = Entitling {
+        account: user.account,
+        connection: user.connection,
+        status: user.status,
+        user: user.id,
+        attributes: &attributes,
+        groups: &user.groups,
+        said,
+    };
+    Ok(entitle(rules, grants, &person)?.role)
+}
+
 /// Computes what rules give to a person, whatever the status.
 pub(super) fn entitle(
     rules: &RuleSet,

@@ -110,6 +110,10 @@ impl Settling<'_> {
         let Guard { tx, parts, account, .. } = *self.guard;
         let mut all = Vec::with_capacity(ids.len());
         for (user, had) in users::many_locked(tx, account, ids).await? {
+            // A local account has the role that a person gave it, and no worker.
+            if user.connection.is_none() {
+                continue;
+            }
             // One person who cannot be read must not keep the others waiting.
             let attributes = match user.attributes() {
                 Ok(attributes) => attributes,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountId, Slug, Timestamp};
-use crate::domain::LeaverPolicy;
+use crate::domain::{LeaverPolicy, SessionLimits};
 
 use super::change::Change;
 use super::error::StoreError;
@@ -51,20 +51,21 @@ pub struct Account {
     pub sealed_secret: Option<String>,
     /// What becomes of the workers of those who leave.
     pub leavers: LeaverPolicy,
+    /// How long sessions of its people last.
+    pub sessions: SessionLimits,
     /// The version of its rules in force; 0 before the first import.
     pub rules_version: i64,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str =
-    "id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, rules_version, created_at";
+const COLUMNS: &str = "id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, session_idle_ms, session_absolute_ms, rules_version, created_at";
 
 impl Change {
     /// Makes an account. Its name may be taken, so this must be the first part of a change.
     pub fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
         self.push(
-            Sql::new("INSERT INTO account (id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, rules_version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO account (id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, session_idle_ms, session_absolute_ms, rules_version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(account.id.to_string())
                 .bind(account.name.as_str())
                 .bind(account.taskrouter.as_ref().map(|t| to_json("account", t)).transpose()?)
@@ -72,6 +73,8 @@ impl Change {
                 .bind(account.leavers.live_calls.as_str())
                 .bind(millis(account.leavers.drain))
                 .bind(account.leavers.deactivated.as_str())
+                .bind(millis(account.sessions.idle))
+                .bind(millis(account.sessions.absolute))
                 .bind(account.rules_version)
                 .bind(account.created_at.millis())
                 .bind(account.created_at.millis()),
@@ -90,11 +93,28 @@ impl Change {
                 .bind(account.to_string()),
         );
     }
+
+    /// Says how long sessions last, of those too that stand.
+    pub fn set_session_limits(&mut self, account: AccountId, limits: SessionLimits, at: Timestamp) {
+        self.push(
+            Sql::new("UPDATE account SET session_idle_ms = ?, session_absolute_ms = ?, updated_at = ? WHERE id = ?")
+                .bind(millis(limits.idle))
+                .bind(millis(limits.absolute))
+                .bind(at.millis())
+                .bind(account.to_string()),
+        );
+    }
 }
 
 /// The account of a name.
 pub async fn by_name(session: &Session, name: &Slug) -> Result<Option<Account>, StoreError> {
     let sql = Sql::new(format!("SELECT {COLUMNS} FROM account WHERE name = ?")).bind(name.as_str());
+    session.one(sql).await?.as_ref().map(read).transpose()
+}
+
+/// One account.
+pub async fn by_id(session: &Session, id: AccountId) -> Result<Option<Account>, StoreError> {
+    let sql = Sql::new(format!("SELECT {COLUMNS} FROM account WHERE id = ?")).bind(id.to_string());
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
@@ -115,7 +135,14 @@ fn read(row: &sea_orm::QueryResult) -> Result<Account, StoreError> {
             drain: Duration::from_millis(row.int("drain_ms")?.unsigned_abs()),
             deactivated: row.parsed("account", "deactivated")?,
         },
+        sessions: limits(row)?,
         rules_version: row.int("rules_version")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
     })
+}
+
+/// How long sessions last, of a row that has the account's columns.
+pub(super) fn limits(row: &sea_orm::QueryResult) -> Result<SessionLimits, StoreError> {
+    let span = |column| Ok::<_, StoreError>(Duration::from_millis(row.int(column)?.unsigned_abs()));
+    Ok(SessionLimits { idle: span("session_idle_ms")?, absolute: span("session_absolute_ms")? })
 }

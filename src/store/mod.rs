@@ -32,6 +32,8 @@ mod row;
 pub mod rules;
 mod search;
 mod session;
+pub mod sessions;
+pub mod sign_ins;
 mod sql;
 pub mod sso;
 mod together;

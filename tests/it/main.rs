@@ -14,4 +14,5 @@ mod monitoring;
 mod pipeline;
 mod program;
 mod scim;
+mod sessions;
 mod support;

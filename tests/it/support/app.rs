@@ -368,6 +368,11 @@ impl Copy {
         self.running.as_ref().expect("it runs")
     }
 
+    /// Its use cases.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.running().core
+    }
+
     /// Its own stand-in.
     pub fn stand_in(&self) -> &Arc<StandIn> {
         self.running().stand_in.as_ref().expect("the stand-in runs")
