@@ -27,6 +27,7 @@ mod render;
 pub mod rules;
 pub mod search;
 pub mod sessions;
+pub mod sign_in;
 pub mod sign_ins;
 pub mod tokens;
 pub mod trail;

@@ -259,7 +259,7 @@ pub(super) fn check_version(wanted: &Versions, version: i64) -> Result<(), ScimE
 }
 
 /// An audit event of a caller about a user.
-fn by(
+pub(super) fn by(
     caller: &Caller,
     id: EventId,
     at: Timestamp,

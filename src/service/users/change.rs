@@ -122,6 +122,8 @@ impl UserChange<'_> {
             workers::rename(self.tx, &wanted).await?;
         }
         user.status = status;
+        user.role = entitled.role;
+        user.access = entitled.access;
         user.document = Value::Object(after).to_string();
         user.version += 1;
         user.updated_at = self.at;
