@@ -67,6 +67,10 @@ const OWNED_CRATES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["metrics"]),
     ("reqwest", &["net"]),
     ("lettre", &["mail"]),
+    // Messages of strangers are read in one place, by one parser.
+    ("bergshamra", &["sso/saml"]),
+    ("uppsala", &["sso/saml"]),
+    ("aws_lc_rs", &["sso"]),
     ("clap", &["cli", "main"]),
 ];
 
