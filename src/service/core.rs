@@ -10,6 +10,7 @@ use crate::store::Store;
 
 use super::cache::Caches;
 use super::clients::Grants;
+use super::passwords::Hasher;
 
 /// What waits to be told that there is work.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub struct Core {
     pub(super) wake: Wake,
     /// What OAuth clients did lately.
     pub(super) grants: Grants,
+    /// Where passwords are hashed.
+    pub(super) hasher: Hasher,
     /// How long access tokens of OAuth clients are good.
     pub(super) access_token_lifetime: Duration,
     /// Where people and identity providers reach this server, without a slash at its end.
@@ -47,6 +50,7 @@ impl Core {
     pub fn new(store: Arc<Store>, ambient: Ambient, keyring: Arc<Keyring>, wake: Wake, public_url: &str) -> Self {
         let public_url = public_url.trim_end_matches('/').to_owned();
         let scim_url = format!("{public_url}/scim/v2").into();
+        let hasher = Hasher::new(&ambient);
         Self {
             store,
             ambient,
@@ -54,6 +58,7 @@ impl Core {
             caches: Arc::default(),
             wake,
             grants: Grants::default(),
+            hasher,
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
             public_url,
             scim_url,

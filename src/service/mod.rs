@@ -4,6 +4,7 @@
 //! afterwards, and nobody waits for Twilio.
 
 pub mod accounts;
+pub mod api_keys;
 mod authenticate;
 mod backlogs;
 pub mod bulk;
@@ -16,7 +17,10 @@ mod cursor;
 mod entitle;
 mod error;
 pub mod groups;
+pub mod local;
 mod members;
+pub mod owner;
+pub mod passwords;
 mod principal;
 pub mod pushes;
 pub mod receipts;

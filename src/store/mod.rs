@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod apart;
+pub mod api_keys;
 pub mod audit;
 pub mod backlog;
 mod change;
@@ -17,6 +18,8 @@ mod error;
 mod filter;
 pub mod groups;
 pub mod inventory;
+pub mod links;
+pub mod local;
 pub mod memberships;
 mod open;
 pub mod order;
