@@ -12,6 +12,7 @@ use crate::store::Store;
 use super::cache::Caches;
 use super::clients::Grants;
 use super::guard::Notices;
+use super::passwords::Hasher;
 
 /// What waits to be told that there is work.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub struct Core {
     pub(super) wake: Wake,
     /// What OAuth clients did lately.
     pub(super) grants: Grants,
+    /// Where passwords are hashed.
+    pub(super) hasher: Hasher,
     /// How long access tokens of OAuth clients are good.
     pub(super) access_token_lifetime: Duration,
     /// What may be lost without approval, where a connection has no limits of its own.
@@ -51,6 +54,7 @@ impl Core {
     pub fn new(store: Arc<Store>, ambient: Ambient, keyring: Arc<Keyring>, wake: Wake, public_url: &str) -> Self {
         let public_url = public_url.trim_end_matches('/').to_owned();
         let scim_url = format!("{public_url}/scim/v2").into();
+        let hasher = Hasher::new(&ambient);
         Self {
             store,
             ambient,
@@ -58,6 +62,7 @@ impl Core {
             caches: Arc::default(),
             wake,
             grants: Grants::default(),
+            hasher,
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
             limits: Limits::default(),
             public_url,

@@ -4,6 +4,7 @@
 //! afterwards, and nobody waits for Twilio.
 
 pub mod accounts;
+pub mod api_keys;
 mod authenticate;
 mod backlogs;
 pub mod bulk;
@@ -18,7 +19,10 @@ mod error;
 pub mod groups;
 pub mod guard;
 pub mod holds;
+pub mod local;
 mod members;
+pub mod owner;
+pub mod passwords;
 mod principal;
 pub mod pushes;
 pub mod receipts;

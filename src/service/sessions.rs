@@ -9,7 +9,8 @@ use crate::base::{AccountId, Causes, ConnectionId, SecretToken, SessionId, Times
 use crate::domain::{Means, Role, SessionLimits, SessionTimes};
 use crate::store::accounts::{self, Account};
 use crate::store::audit::AuditEvent;
-use crate::store::sessions::{self, IdpSession, SignedIn, Standing};
+use crate::store::sessions::{self, Standing};
+pub use crate::store::sessions::{IdpSession, SignedIn};
 use crate::store::{StoreError, connections, users};
 
 use super::cache::load_rules;

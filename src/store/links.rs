@@ -1,122 +1,143 @@
-//! Which subject of an identity provider is which user.
+//! Links that work once. Only their hash is kept.
 
-use crate::base::{AccountId, ConnectionId, Timestamp, UserId};
+use std::fmt;
+use std::str::FromStr;
+
+use crate::base::{AccountId, LinkId, Timestamp, UserId};
 
 use super::change::Change;
 use super::error::StoreError;
 use super::row::RowExt as _;
-use super::session::Session;
+use super::session::{Session, Tx};
 use super::sql::Sql;
 
-/// A link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// To become the local owner.
+    Owner,
+    /// To accept an invitation.
+    Invite,
+    /// To set a password anew.
+    Reset,
+}
+
+/// The text names no kind of link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkKindError;
+
+impl LinkKind {
+    /// The name in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Invite => "invite",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+impl fmt::Display for LinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for LinkKind {
+    type Err = LinkKindError;
+
+    fn from_str(text: &str) -> Result<Self, LinkKindError> {
+        [Self::Owner, Self::Invite, Self::Reset].into_iter().find(|kind| kind.as_str() == text).ok_or(LinkKindError)
+    }
+}
+
+/// A link, without its secret.
+#[derive(Clone, Debug)]
 pub struct Link {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The identity provider.
-    pub issuer: String,
-    /// Whom it means.
-    pub subject: String,
-    /// The user.
-    pub user: UserId,
+    /// Its id.
+    pub id: LinkId,
+    /// The account.
+    pub account: AccountId,
+    /// What it is for.
+    pub kind: LinkKind,
+    /// Whom it is for; none: whoever has it.
+    pub user: Option<UserId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 impl Change {
-    /// Makes a link, in place of an older one of the same subject: that one's user is gone.
-    pub fn link(&mut self, link: &Link, at: Timestamp) {
+    /// Makes a link. Those of the same kind for the same person, made before, open nothing any longer: see
+    /// [`Change::void_links`].
+    pub fn insert_link(&mut self, link: &Link, hash: &str) {
         self.push(
             Sql::new(
-                "INSERT INTO sso_link (connection_id, issuer, subject, user_id, linked_at) VALUES (?, ?, ?, ?, ?) \
-                 ON CONFLICT (connection_id, issuer, subject) DO UPDATE SET user_id = excluded.user_id, linked_at = excluded.linked_at",
+                "INSERT INTO one_time_link (id, hash, account_id, kind, user_id, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             )
-            .bind(link.connection.to_string())
-            .bind(link.issuer.as_str())
-            .bind(link.subject.as_str())
-            .bind(link.user.to_string())
-            .bind(at.millis()),
+            .bind(link.id.to_string())
+            .bind(hash)
+            .bind(link.account.to_string())
+            .bind(link.kind.as_str())
+            .bind(link.user.map(|user| user.to_string()))
+            .bind(link.created_at.millis())
+            .bind(link.expires_at.millis()),
         );
     }
 
-    /// Notes when somebody signed in.
-    pub fn note_sign_in(&mut self, account: AccountId, user: UserId, at: Timestamp) {
-        self.push(
-            Sql::new("UPDATE \"user\" SET last_sign_in_at = ? WHERE account_id = ? AND id = ?")
-                .bind(at.millis())
-                .bind(account.to_string())
-                .bind(user.to_string()),
-        );
+    /// Ends the open links of a kind for one person, or those for whoever has them.
+    pub fn void_links(&mut self, account: AccountId, kind: LinkKind, user: Option<UserId>, at: Timestamp) {
+        let mut sql = Sql::new(
+            "UPDATE one_time_link SET voided_at = ? WHERE account_id = ? AND kind = ? AND used_at IS NULL AND voided_at IS NULL",
+        )
+        .bind(at.millis())
+        .bind(account.to_string())
+        .bind(kind.as_str());
+        match user {
+            Some(user) => sql.push(Sql::new(" AND user_id = ?").bind(user.to_string())),
+            None => sql.push_str(" AND user_id IS NULL"),
+        }
+        self.push(sql);
     }
 }
 
-/// The user that a subject is linked to, whatever became of it.
-pub async fn user_of(
-    session: &Session,
-    connection: ConnectionId,
-    issuer: &str,
-    subject: &str,
-) -> Result<Option<UserId>, StoreError> {
-    let sql = Sql::new("SELECT user_id FROM sso_link WHERE connection_id = ? AND issuer = ? AND subject = ?")
-        .bind(connection.to_string())
-        .bind(issuer)
-        .bind(subject);
-    session.one(sql).await?.map(|row| row.parsed("sso_link", "user_id")).transpose()
-}
-
-/// The subject that a user is linked to at an identity provider.
-pub async fn subject_of(
-    session: &Session,
-    connection: ConnectionId,
-    issuer: &str,
-    user: UserId,
-) -> Result<Option<String>, StoreError> {
-    let sql = Sql::new("SELECT subject FROM sso_link WHERE user_id = ? AND connection_id = ? AND issuer = ?")
-        .bind(user.to_string())
-        .bind(connection.to_string())
-        .bind(issuer);
-    session.one(sql).await?.map(|row| row.text("subject")).transpose()
-}
-
-/// Forgets the links of a user; says how many.
-pub async fn forget(tx: &super::Tx, user: UserId) -> Result<u64, StoreError> {
-    tx.run(Sql::new("DELETE FROM sso_link WHERE user_id = ?").bind(user.to_string())).await
-}
-
-/// The users of a connection with that `externalId`, at most two: one more is no answer.
-pub async fn by_external_id(
-    session: &Session,
-    connection: ConnectionId,
-    external_id: &str,
-) -> Result<Vec<UserId>, StoreError> {
+/// The link with that hash, if it is open at that time.
+pub async fn open_by_hash(session: &Session, hash: &str, now: Timestamp) -> Result<Option<Link>, StoreError> {
     let sql = Sql::new(
-        "SELECT id FROM \"user\" WHERE connection_id = ? AND external_id = ? AND status <> 'deleted' ORDER BY id LIMIT 2",
-    )
-    .bind(connection.to_string())
-    .bind(external_id);
-    session.all(sql).await?.iter().map(|row| row.parsed("user", "id")).collect()
+        "SELECT id, account_id, kind, user_id, created_at, expires_at FROM one_time_link \
+         WHERE hash = ? AND used_at IS NULL AND voided_at IS NULL",
+    );
+    let found = session.one(sql.bind(hash)).await?.as_ref().map(read).transpose()?;
+    Ok(found.filter(|link| now < link.expires_at))
 }
 
-/// Who has a folded userName in the account, and through which connection.
-pub async fn by_user_name(
-    session: &Session,
-    account: AccountId,
-    folded: &str,
-) -> Result<Option<(UserId, Option<ConnectionId>)>, StoreError> {
+/// Uses a link up; says whether it was still open, which only one of several is told.
+pub async fn use_up(tx: &Tx, link: LinkId, at: Timestamp) -> Result<bool, StoreError> {
     let sql = Sql::new(
-        "SELECT id, connection_id FROM \"user\" WHERE account_id = ? AND user_name_fold = ? AND status <> 'deleted'",
+        "UPDATE one_time_link SET used_at = ? WHERE id = ? AND used_at IS NULL AND voided_at IS NULL AND expires_at > ?",
     )
-    .bind(account.to_string())
-    .bind(folded);
-    let read = |row: &sea_orm::QueryResult| Ok((row.parsed("user", "id")?, row.parsed_opt("user", "connection_id")?));
-    session.one(sql).await?.as_ref().map(read).transpose()
+    .bind(at.millis())
+    .bind(link.to_string())
+    .bind(at.millis());
+    Ok(tx.run(sql).await? > 0)
 }
 
-/// Whether SCIM pushes to the connection: it has a token or a client that was not revoked.
-pub async fn has_scim(session: &Session, connection: ConnectionId) -> Result<bool, StoreError> {
-    let sql = Sql::new(
-        "SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM scim_token WHERE connection_id = ? AND revoked_at IS NULL) \
-         OR EXISTS (SELECT 1 FROM oauth_client WHERE connection_id = ? AND revoked_at IS NULL)",
-    )
-    .bind(connection.to_string())
-    .bind(connection.to_string());
-    Ok(session.one(sql).await?.is_some())
+/// Deletes links that ended before a time, at most `limit`; says how many.
+pub async fn sweep(tx: &Tx, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM one_time_link WHERE id IN \
+               (SELECT id FROM one_time_link WHERE expires_at < ? ORDER BY expires_at LIMIT ? + 0)";
+    tx.run(Sql::new(sql).bind(before.millis()).bind(i64::from(limit))).await
+}
+
+fn read(row: &sea_orm::QueryResult) -> Result<Link, StoreError> {
+    Ok(Link {
+        id: row.parsed("one_time_link", "id")?,
+        account: row.parsed("one_time_link", "account_id")?,
+        kind: row.parsed("one_time_link", "kind")?,
+        user: row.parsed_opt("one_time_link", "user_id")?,
+        created_at: Timestamp::from_millis(row.int("created_at")?),
+        expires_at: Timestamp::from_millis(row.int("expires_at")?),
+    })
 }

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod apart;
+pub mod api_keys;
 pub mod audit;
 pub mod backlog;
 mod change;
@@ -20,6 +21,7 @@ pub mod groups;
 pub mod holds;
 pub mod inventory;
 pub mod links;
+pub mod local;
 pub mod memberships;
 mod open;
 pub mod order;
@@ -36,6 +38,7 @@ pub mod sessions;
 pub mod sign_ins;
 mod sql;
 pub mod sso;
+pub mod sso_links;
 mod together;
 pub mod tokens;
 pub mod users;

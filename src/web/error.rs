@@ -2,8 +2,9 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::routes::ROUTES;
 use crate::base::Causes;
 use crate::scim::ScimError;
 use crate::scim::messages::MEDIA_TYPE;
@@ -58,12 +59,60 @@ pub(super) fn explained(error: ServiceError, request: &str) -> ScimError {
 
 /// RFC 9457 for everything that is not SCIM.
 pub(super) fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
-    let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    shown(status, &json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail}))
+}
+
+fn shown(status: StatusCode, body: &Value) -> Response {
     let mut response = (status, body.to_string()).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
 
-pub(super) async fn no_such_page() -> Response {
+/// A path that is there, and a method that is not.
+pub(super) fn wrong_method(path: &str) -> Response {
+    let mut allowed: Vec<&str> = ROUTES.iter().filter(|row| row.path == path).map(|row| row.method).collect();
+    allowed.sort_unstable();
+    let detail = format!("This address takes {}.", allowed.join(", "));
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", &detail);
+    if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+/// The API knows neither session nor key.
+pub(super) fn unauthorized() -> Response {
+    let mut response = problem(
+        StatusCode::UNAUTHORIZED,
+        "Unauthorized",
+        "Sign in, or send an API key as a bearer token. Make one with `rollcall api-key create`.",
+    );
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Rollcall\""));
+    response
+}
+
+/// The sign-in is too long ago for what is asked for (the page `/step-up` mends it).
+pub(super) fn fresh_sign_in_required() -> Response {
+    let body = json!({
+        "type": "urn:rollcall:problem:fresh-sign-in-required", "title": "Fresh sign-in required", "status": 403,
+        "detail": "This needs a sign-in within the last five minutes. Open /step-up in the browser, then try again.",
+        "step_up": "/step-up",
+    });
+    shown(StatusCode::FORBIDDEN, &body)
+}
+
+/// What a failed use case is in the API. What the caller cannot mend is logged here, once.
+pub(super) fn api(error: ServiceError, request: &str) -> Response {
+    let told = explained(error, request);
+    let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = problem(status, status.canonical_reason().unwrap_or("Error"), &told.detail);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
+
+/// Nobody who is not a browser finds anything here.
+pub(super) fn nothing_here() -> Response {
     problem(StatusCode::NOT_FOUND, "Not found", "There is nothing at this address. SCIM is at /scim/v2.")
 }

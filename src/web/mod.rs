@@ -2,16 +2,23 @@
 //!
 //! Handlers read the request, call one use case and show its result.
 
+mod cookie;
 mod error;
+mod form;
+mod guard;
 mod normalise;
 mod oauth;
 mod ops;
+mod origin;
+mod pages;
 mod refusal;
 mod request_id;
 mod request_line;
+mod routes;
 mod scim;
 mod server;
 mod traffic;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -95,7 +102,8 @@ pub fn site(state: WebState) -> Site {
         .merge(ops::routes())
         .merge(scim::routes(&state))
         .merge(oauth::routes())
-        .fallback(error::no_such_page)
+        .merge(pages::routes(&state))
+        .fallback(pages::no_such_page)
         .layer(axum::middleware::map_response(as_declared))
         .layer(axum::middleware::from_fn_with_state(state.clone(), request_id::trace))
         .with_state(state);

@@ -102,7 +102,8 @@ pub fn ops_site(state: WebState, telling: Telling) -> Site {
             ([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], text).into_response()
         }
     };
-    let router: Router<()> = routes().with_state(state).route("/metrics", get(metrics)).fallback(error::no_such_page);
+    let router: Router<()> =
+        routes().with_state(state).route("/metrics", get(metrics)).fallback(async || error::nothing_here());
     BoxCloneSyncService::new(router)
 }
 

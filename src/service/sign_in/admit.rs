@@ -11,7 +11,7 @@ use crate::domain::{Jit, Role, Scope, UserStatus};
 use crate::scim::Dialect;
 use crate::sso::Identity;
 use crate::store::connections::Connection;
-use crate::store::links::{self, Link};
+use crate::store::sso_links::{self as links, Link};
 use crate::store::users::{self, User, UserState};
 use crate::store::workers::Wanted;
 use crate::store::{StoreError, Tx, sso};
@@ -55,7 +55,7 @@ impl Core {
     /// The user is found by the link of connection, issuer and subject. Without one, a user of this connection is linked whose
     /// externalId is the subject or whose userName is said; an e-mail address by itself never links. Without a user, one is
     /// made if the connection says so. Nobody of another connection or account is ever found.
-    pub async fn admit(
+    pub async fn admit_identity(
         &self,
         connection: &Connection,
         identity: &Identity,
