@@ -6,6 +6,7 @@
 
 mod error;
 mod identity;
+pub mod oidc;
 
 pub use error::{Check, SsoError};
 pub use identity::{Claims, Email, Identity, NameId};
