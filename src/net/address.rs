@@ -37,7 +37,7 @@ impl Resolve for GuardedResolver {
                 .filter(|address| match destination {
                     // Plain HTTP is allowed to this name, which must therefore never leave the machine.
                     Destination::Operator => !local || address.ip().to_canonical().is_loopback(),
-                    Destination::Public => is_public(address.ip()),
+                    Destination::Public | Destination::PublicOrLoopback => is_public(address.ip()),
                 })
                 .collect();
             if allowed.is_empty() {
@@ -57,14 +57,10 @@ pub(super) fn check(url: &Url, destination: Destination) -> Result<(), HttpError
     let Some(host) = url.host() else {
         return Err(HttpError::Refused("no host"));
     };
-    let loopback = match host {
-        Host::Domain(name) => is_localhost(name),
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.to_canonical().is_loopback(),
-    };
+    let loopback = names_loopback(url);
     match (url.scheme(), destination) {
         ("https", _) => {}
-        ("http", Destination::Operator) if loopback => {}
+        ("http", Destination::Operator | Destination::PublicOrLoopback) if loopback => {}
         ("http", Destination::Operator) => return Err(HttpError::Refused("plain HTTP to another machine")),
         _ => return Err(HttpError::Refused("not HTTPS")),
     }
@@ -75,8 +71,21 @@ pub(super) fn check(url: &Url, destination: Destination) -> Result<(), HttpError
     };
     // A literal address never meets the resolver.
     match (destination, literal) {
-        (Destination::Public, Some(ip)) if !is_public(ip) => Err(HttpError::Refused("a private address")),
+        (Destination::PublicOrLoopback, Some(_)) if loopback => Ok(()),
+        (Destination::Public | Destination::PublicOrLoopback, Some(ip)) if !is_public(ip) => {
+            Err(HttpError::Refused("a private address"))
+        }
         _ => Ok(()),
+    }
+}
+
+/// Whether the URL names this machine: `localhost`, a name below it, or a literal loopback address.
+pub(super) fn names_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => is_localhost(name),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        None => false,
     }
 }
 
@@ -148,6 +157,35 @@ mod tests {
         assert!(!refused("https://idp.example/", Destination::Public));
         assert!(refused("https://user:secret@idp.example/", Destination::Public));
         assert!(refused("https://user@taskrouter.twilio.com/", Destination::Operator));
+    }
+
+    #[test]
+    fn s62_the_development_switch_opens_the_loopback_and_nothing_else() {
+        assert_eq!(Destination::of_administrators(false), Destination::Public);
+        let open = Destination::of_administrators(true);
+        for url in [
+            "http://127.0.0.1:9000/",
+            "https://127.0.0.1/",
+            "http://localhost/",
+            "http://[::1]:1/",
+            "https://idp.example/",
+        ] {
+            assert!(!refused(url, open), "{url}");
+        }
+        for url in [
+            "http://idp.example/",
+            "http://10.0.0.1/",
+            "https://10.0.0.1/",
+            "https://192.168.1.1/",
+            "https://169.254.169.254/",
+            "https://[fc00::1]/",
+            "https://0.0.0.0/",
+            "http://localhost.example/",
+            "ftp://127.0.0.1/",
+            "http://user@127.0.0.1/",
+        ] {
+            assert!(refused(url, open), "{url}");
+        }
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl HttpClient {
         address::check(&request.url, request.destination)?;
         let client = match request.destination {
             Destination::Operator => &self.operator,
-            Destination::Public => &self.public,
+            Destination::PublicOrLoopback if address::names_loopback(&request.url) => &self.operator,
+            Destination::Public | Destination::PublicOrLoopback => &self.public,
         };
         let mut builder = client.request(request.method, request.url).timeout(request.timeout).headers(request.headers);
         if let Some((username, password)) = &request.basic_auth {

@@ -16,6 +16,17 @@ pub enum Destination {
     Operator,
     /// Anybody else (metadata and key URLs, webhooks): HTTPS to public addresses only, checked after name resolution.
     Public,
+    /// As [`Public`](Self::Public), and for development this machine too, also over plain HTTP: `localhost`, names below it
+    /// and literal loopback addresses. Other names that lead to the loopback stay refused.
+    PublicOrLoopback,
+}
+
+impl Destination {
+    /// Where URLs that administrators chose may lead, by the development switch `sso.allow_loopback_http`.
+    #[must_use]
+    pub const fn of_administrators(allow_loopback_http: bool) -> Self {
+        if allow_loopback_http { Self::PublicOrLoopback } else { Self::Public }
+    }
 }
 
 /// What a request carries.
@@ -51,6 +62,11 @@ impl Request {
     /// The most bytes of an answer's body, unless the request says otherwise.
     pub const CAP: usize = 4 << 20;
 
+    /// The time that an identity provider gets: a person waits for it.
+    pub const IDENTITY_PROVIDER_TIMEOUT: Duration = Duration::from_secs(5);
+    /// The most bytes of an identity provider's answer: key sets have some kilobytes, SAML metadata up to some hundred.
+    pub const IDENTITY_PROVIDER_CAP: usize = 1 << 20;
+
     /// What this program calls itself, unless the request says otherwise.
     pub const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("rollcall/", env!("CARGO_PKG_VERSION")));
 
@@ -66,6 +82,11 @@ impl Request {
             timeout: Self::TIMEOUT,
             cap: Self::CAP,
         }
+    }
+
+    /// A request to an identity provider, whose address an administrator chose: little time, and small answers.
+    pub fn to_identity_provider(method: Method, url: Url, destination: Destination) -> Self {
+        Self::new(method, url, destination).timeout(Self::IDENTITY_PROVIDER_TIMEOUT).cap(Self::IDENTITY_PROVIDER_CAP)
     }
 
     /// Adds a header, replacing one of the same name.

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use url::Url;
-use wiremock::matchers::{any, body_string, header, method};
+use wiremock::matchers::{any, body_string, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::{Body, Destination, HttpClient, HttpError, Request, SecretString};
@@ -98,6 +98,36 @@ async fn s62_a_name_that_leads_to_a_private_address_is_refused_after_resolution(
     let failure = HttpClient::new().unwrap().send(request).await.unwrap_err();
     assert_eq!(failure, HttpError::Refused("the name leads to a private address"));
     assert!(failure.surely_not_processed());
+}
+
+#[tokio::test]
+async fn s17_identity_providers_on_this_machine_are_reached_by_the_development_switch_only() {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(1).mount(&server).await;
+    let client = HttpClient::new().unwrap();
+    let ask = |allow| {
+        let destination = Destination::of_administrators(allow);
+        client.send(Request::to_identity_provider(Method::GET, url(&server.uri()), destination))
+    };
+    assert_eq!(ask(false).await.unwrap_err(), HttpError::Refused("not HTTPS"));
+    assert_eq!(ask(true).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn s17_the_development_switch_follows_no_redirect_and_reads_no_large_answer() {
+    let server = MockServer::start().await;
+    let target = "http://169.254.169.254/latest/meta-data";
+    let redirect = ResponseTemplate::new(302).insert_header("location", target);
+    Mock::given(path("/redirect")).respond_with(redirect).expect(1).mount(&server).await;
+    let large = ResponseTemplate::new(200).set_body_bytes(vec![b'x'; Request::IDENTITY_PROVIDER_CAP + 1]);
+    Mock::given(path("/large")).respond_with(large).expect(1).mount(&server).await;
+    let client = HttpClient::new().unwrap();
+    let ask = |at: &str| {
+        let target = url(&format!("{}{at}", server.uri()));
+        client.send(Request::to_identity_provider(Method::GET, target, Destination::PublicOrLoopback))
+    };
+    assert_eq!(ask("/redirect").await.unwrap().status, 302);
+    assert_eq!(ask("/large").await.unwrap_err(), HttpError::TooLarge(Request::IDENTITY_PROVIDER_CAP));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod error;
 mod identity;
+pub mod oidc;
 pub mod saml;
 
 pub use error::{Check, SsoError};

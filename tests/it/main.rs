@@ -15,4 +15,5 @@ mod pipeline;
 mod program;
 mod scim;
 mod sessions;
+mod sso_oidc;
 mod support;
