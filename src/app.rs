@@ -28,13 +28,16 @@ use uuid::Uuid;
 
 use crate::base::{Ambient, Keyring};
 use crate::config::{Config, Database, OpsListen, TaskRouterConfig};
-use crate::net::{HttpClient, HttpError};
+use crate::net::{Destination, HttpClient, HttpError};
 use crate::reconcile::driver::{self, DriverHandle, DriverPorts, DriverSettings, Wake as DriverWake};
 use crate::reconcile::execute::ExecuteSettings;
 use crate::reconcile::observe::Stats;
 use crate::reconcile::sql_store::SqlStore;
 use crate::service::pushes::PushLog;
+use crate::service::sign_in::SignOnPorts;
 use crate::service::{Core, ServiceError, Wake};
+use crate::sso::MetadataReader;
+use crate::sso::oidc::RelyingParty;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::taskrouter::stand_in::{StandIn, StandInError, StandInOptions};
 use crate::taskrouter::twilio::{TwilioConfig, TwilioConfigError};
@@ -113,11 +116,23 @@ pub async fn open(config: &Config, ambient: Ambient, public_url: &str, wake: Wak
         })?;
     }
     let store = Arc::new(Store::open(&store_options(config)).await?);
+    let ports = sign_on_ports(config, &ambient)?;
     let core = Core::new(store, ambient, Arc::new(keyring), wake, public_url)
         .with_access_tokens_for(config.oauth.access_token_lifetime)
-        .with_limits(limits_of_guard(config));
+        .with_limits(limits_of_guard(config))
+        .with_sign_on(ports);
     core.ensure_default_account().await?;
     Ok(core)
+}
+
+fn sign_on_ports(config: &Config, ambient: &Ambient) -> Result<SignOnPorts, AppError> {
+    let (http, loopback_http) = (HttpClient::new()?, config.sso.allow_loopback_http);
+    let destination = Destination::of_administrators(loopback_http);
+    Ok(SignOnPorts {
+        relying_party: RelyingParty::new(http.clone(), destination, ambient.clone()),
+        metadata: MetadataReader::new(http, destination),
+        loopback_http,
+    })
 }
 
 fn limits_of_guard(config: &Config) -> crate::domain::Limits {

@@ -176,6 +176,8 @@ CREATE TABLE sign_in_flow (
 --
 CREATE INDEX sign_in_flow_expiry ON sign_in_flow (expires_at)
 --
+CREATE INDEX sign_in_flow_browser ON sign_in_flow (browser, connection_id)
+--
 CREATE TABLE used_assertion (
     connection_id $text NOT NULL,
     assertion_id $text NOT NULL,

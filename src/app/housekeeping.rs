@@ -51,6 +51,12 @@ pub(super) async fn run(core: Arc<Core>, keep: Keep, stop: CancellationToken) {
         if let Err(error) = core.sweep_receipts(keep.receipts).await {
             tracing::warn!(error = %Causes(&error), "old receipts were not deleted");
         }
+        if let Err(error) = core.sweep_flows().await {
+            tracing::warn!(error = %Causes(&error), "sign-ins that nobody finished were not deleted");
+        }
+        if let Err(error) = core.refresh_metadata().await {
+            tracing::warn!(error = %Causes(&error), "the metadata of identity providers was not read again");
+        }
         if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;
         }

@@ -3,8 +3,10 @@
 use clap::{ArgGroup, Args, Subcommand};
 use ipnet::IpNet;
 
+use super::connection_sso::{self, SsoArgs, SsoSteps};
 use super::output::{self, Table};
 use super::{AccountArg, Outcome};
+use crate::access::ClaimMapping;
 use crate::base::{NetworkError, Slug, network};
 use crate::domain::Role;
 use crate::scim::Dialect;
@@ -17,8 +19,10 @@ use crate::store::connections::{Connection, OwnLimits};
 /// Links to identity providers, each belonging to an account.
 #[derive(Debug, Subcommand)]
 pub enum ConnectionCommand {
-    Add(AddArgs),
-    Set(SetArgs),
+    Add(Box<AddArgs>),
+    Set(Box<SetArgs>),
+    Show(ShowArgs),
+    Unlink(UnlinkArgs),
     List(ListArgs),
 }
 
@@ -27,7 +31,8 @@ pub enum ConnectionCommand {
 /// Its name is unique in the installation, because it stands in URLs. The SCIM base URL is the same for all connections:
 /// the token tells which connection a request belongs to.
 #[derive(Debug, Args)]
-#[command(after_help = ADD_EXAMPLES)]
+#[command(group = ArgGroup::new("change").multiple(true), group = ArgGroup::new("saml").multiple(true),
+    group = ArgGroup::new("oidc").multiple(true), after_help = ADD_EXAMPLES, override_usage = "rollcall connection add NAME [--SETTING VALUE ...]")]
 pub struct AddArgs {
     /// Its name: a-z, 0-9 and '-'
     pub name: Slug,
@@ -48,6 +53,9 @@ pub struct AddArgs {
     /// When a loss of access is held.
     #[command(flatten)]
     pub guard: GuardArgs,
+    /// How its people sign in.
+    #[command(flatten)]
+    pub sso: SsoArgs,
 }
 
 /// The limits of the guard for one connection.
@@ -117,11 +125,14 @@ const ADD_EXAMPLES: &str = "\
 Examples:
   rollcall connection add okta
   rollcall connection add okta --allow-ip 203.0.113.0/24
-  rollcall connection add entra --account acme-uk --may-grant admin,supervisor,agent";
+  rollcall connection add entra --account acme-uk --may-grant admin,supervisor,agent
+  rollcall connection add okta-saml --saml-metadata https://acme.okta.example/app/metadata
+  rollcall connection add keycloak --oidc-issuer https://idp.acme.example/realms/acme --client-id rollcall --client-secret-file secret";
 
 /// Change a connection. What is not named stays as it is.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES,
+#[command(group = ArgGroup::new("change").required(true).multiple(true), group = ArgGroup::new("saml").multiple(true),
+    group = ArgGroup::new("oidc").multiple(true), after_help = SET_EXAMPLES,
     override_usage = "rollcall connection set NAME --SETTING VALUE ...")]
 pub struct SetArgs {
     /// Its name
@@ -149,6 +160,12 @@ pub struct SetArgs {
     /// When a loss of access is held.
     #[command(flatten)]
     pub guard: GuardArgs,
+    /// How its people sign in.
+    #[command(flatten)]
+    pub sso: SsoArgs,
+    /// What is done to that.
+    #[command(flatten)]
+    pub steps: SsoSteps,
 }
 
 const SET_EXAMPLES: &str = "\
@@ -169,6 +186,23 @@ fn networks(text: &str) -> Result<Networks, NetworkError> {
     }
 }
 
+/// Forget which account at the identity provider a user is: the next sign-in links anew.
+///
+/// Needed when somebody's account there was deleted and made again under the same name.
+#[derive(Debug, Args)]
+#[command(after_help = UNLINK_EXAMPLES)]
+pub struct UnlinkArgs {
+    /// The userName
+    pub user: String,
+    /// The account that the user belongs to.
+    #[command(flatten)]
+    pub account: AccountArg,
+}
+
+const UNLINK_EXAMPLES: &str = "\
+Example:
+  rollcall connection unlink ana@acme.example";
+
 /// List the connections of an account.
 #[derive(Debug, Args)]
 #[command(after_help = LIST_EXAMPLES)]
@@ -177,6 +211,21 @@ pub struct ListArgs {
     #[command(flatten)]
     pub account: AccountArg,
 }
+
+/// Show a connection: its settings, and what the identity provider's administrator needs.
+#[derive(Debug, Args)]
+#[command(after_help = SHOW_EXAMPLES)]
+pub struct ShowArgs {
+    /// Its name
+    pub name: Slug,
+    /// The account that it belongs to.
+    #[command(flatten)]
+    pub account: AccountArg,
+}
+
+const SHOW_EXAMPLES: &str = "\
+Example:
+  rollcall connection show okta";
 
 const LIST_EXAMPLES: &str = "\
 Example:
@@ -189,40 +238,19 @@ impl ConnectionCommand {
     /// When the account or connection does not exist, the name is taken, or the database cannot be used.
     pub async fn run(&self, core: &Core) -> Outcome {
         match self {
-            Self::Add(add) => {
-                let account = core.account(&add.account.account).await?;
-                let settings = ConnectionSettings {
-                    dialect: Some(add.dialect),
-                    may_grant: Some(add.may_grant.clone()),
-                    allow_from: Some(add.allow_ip.0.clone()),
-                    enabled: None,
-                    guard: add.guard.into(),
-                    jit: None,
-                    claims: None,
-                };
-                let connection = core.add_connection(&account, add.name.clone(), settings).await?;
-                output::line(format_args!(
-                    "connection {0} added; next: rollcall token create --connection {0}{1}",
-                    connection.name,
-                    for_account(&account)
-                ))?;
+            Self::Add(add) => add.run(core).await?,
+            Self::Set(set) => set.run(core).await?,
+            Self::Show(show) => {
+                let account = core.account(&show.account.account).await?;
+                let connection = core.connection(&account, &show.name).await?;
+                output::line(table(std::slice::from_ref(&connection)))?;
+                show_sso(core, &connection).await?;
             }
-            Self::Set(set) => {
-                let account = core.account(&set.account.account).await?;
-                let settings = ConnectionSettings {
-                    dialect: set.dialect,
-                    may_grant: set.may_grant.clone(),
-                    allow_from: set.allow_ip.clone().map(|networks| networks.0),
-                    enabled: (set.enable || set.disable).then_some(set.enable),
-                    guard: set.guard.into(),
-                    jit: None,
-                    claims: None,
-                };
-                let connection = core.set_connection(&account, &set.name, settings).await?;
-                if set.may_grant.is_some() {
-                    super::rules::recompute(core, &account).await;
-                }
-                output::line(table(&[connection]))?;
+            Self::Unlink(unlink) => {
+                let account = core.account(&unlink.account.account).await?;
+                let was = core.unlink(&account, &unlink.user, BY_COMMAND).await?;
+                let what = if was { "is unlinked" } else { "was not linked" };
+                output::line(format_args!("{} {what}", unlink.user))?;
             }
             Self::List(list) => {
                 let account = core.account(&list.account.account).await?;
@@ -239,6 +267,82 @@ impl ConnectionCommand {
         }
         Ok(())
     }
+}
+
+impl AddArgs {
+    async fn run(&self, core: &Core) -> Outcome {
+        let account = core.account(&self.account.account).await?;
+        let settings = ConnectionSettings {
+            dialect: Some(self.dialect),
+            may_grant: Some(self.may_grant.clone()),
+            allow_from: Some(self.allow_ip.0.clone()),
+            enabled: None,
+            guard: self.guard.into(),
+            jit: self.sso.jit,
+            claims: self.sso.mapping(&ClaimMapping::default())?,
+        };
+        let Some(setup) = self.sso.setup()? else {
+            let connection = core.add_connection(&account, self.name.clone(), settings).await?;
+            output::line(format_args!(
+                "connection {0} added; next: rollcall token create --connection {0}{1}",
+                connection.name,
+                for_account(&account)
+            ))?;
+            return Ok(());
+        };
+        let (connection, facts) =
+            core.add_connection_with(&account, self.name.clone(), settings, setup, BY_COMMAND).await?;
+        output::line(format_args!("connection {} added; give this to the identity provider:", connection.name))?;
+        output::line(connection_sso::facts(&facts))?;
+        Ok(())
+    }
+}
+
+impl SetArgs {
+    async fn run(&self, core: &Core) -> Outcome {
+        let account = core.account(&self.account.account).await?;
+        let before = core.connection(&account, &self.name).await?;
+        let mapping = serde_json::from_value(before.claims.clone())?;
+        let settings = ConnectionSettings {
+            dialect: self.dialect,
+            may_grant: self.may_grant.clone(),
+            allow_from: self.allow_ip.clone().map(|networks| networks.0),
+            enabled: (self.enable || self.disable).then_some(self.enable),
+            guard: self.guard.into(),
+            jit: self.sso.jit,
+            claims: self.sso.mapping(&mapping)?,
+        };
+        let facts = match self.sso.setup()? {
+            Some(setup) => Some(core.set_sso(&account, &before, setup, BY_COMMAND).await?),
+            None => self.steps.run(core, &account, &before, BY_COMMAND).await?,
+        };
+        let connection = core.set_connection(&account, &self.name, settings).await?;
+        if self.may_grant.is_some() {
+            super::rules::recompute(core, &account).await;
+        }
+        output::line(table(&[connection]))?;
+        if let Some(facts) = facts {
+            output::line(connection_sso::facts(&facts))?;
+        }
+        Ok(())
+    }
+}
+
+/// How the audit trail names whoever works with commands.
+const BY_COMMAND: &str = "command";
+
+async fn show_sso(core: &Core, connection: &Connection) -> Outcome {
+    for (means, facts) in core.sso_of(connection).await? {
+        output::line(format_args!("\n{}\n{}", means.as_str(), connection_sso::facts(&facts)))?;
+        output::line(serde_json::to_string_pretty(&facts.settings)?)?;
+        if let Some(pem) = &facts.certificate_pem {
+            output::line(format_args!("certificate of our signatures:\n{}", pem.trim_end()))?;
+        }
+        if let Some(jwks) = &facts.jwks {
+            output::line(format_args!("our public keys (JWKS): {jwks}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The flag that later commands need for another account than the default one.

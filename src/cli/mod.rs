@@ -7,6 +7,7 @@ pub mod backlog;
 pub mod check_config;
 pub mod client;
 pub mod connection;
+mod connection_sso;
 pub mod credentials;
 pub mod demo;
 pub mod holds;

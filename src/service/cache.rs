@@ -8,13 +8,14 @@ use uuid::Uuid;
 
 use crate::access::{ConnectionGrants, Rule, RuleSet};
 use crate::base::{AccountId, ConnectionId, Timestamp, TokenId, UserId};
-use crate::domain::{Limits, Scope};
+use crate::domain::{Limits, Means, Scope};
 use crate::scim::Dialect;
 use crate::store::connections::{Connection, OwnLimits};
 use crate::store::{Session, StoreError, Tx, rules};
 
 use super::error::ServiceError;
 use super::pushes::Sender;
+use super::sign_in::Part;
 use super::trail::Trail;
 
 /// Who sends a SCIM request: a token of one connection of one account.
@@ -88,6 +89,7 @@ pub(super) struct Caches {
     tokens: RwLock<Epoch<HashMap<String, Arc<KnownToken>>>>,
     grants: RwLock<Epoch<HashMap<ConnectionId, ConnectionGrants>>>,
     limits: RwLock<Epoch<HashMap<ConnectionId, OwnLimits>>>,
+    parts: RwLock<Epoch<HashMap<(ConnectionId, Means), Part>>>,
 }
 
 /// Entries of one cache; random tokens of strangers are never kept, so only real ones count.
@@ -170,6 +172,14 @@ impl Caches {
     /// The rules of an account, if they are known for this epoch.
     pub(super) fn known_rules(&self, epoch: i64, account: AccountId) -> Option<Arc<RuleSet>> {
         get(&self.rules, epoch, &account)
+    }
+
+    pub(super) fn part(&self, epoch: i64, connection: ConnectionId, means: Means) -> Option<Part> {
+        get(&self.parts, epoch, &(connection, means))
+    }
+
+    pub(super) fn keep_part(&self, epoch: i64, connection: ConnectionId, means: Means, part: Part) {
+        put(&self.parts, epoch, (connection, means), part);
     }
 
     pub(super) fn token(&self, epoch: i64, hash: &String) -> Option<Arc<KnownToken>> {

@@ -11,6 +11,7 @@ use crate::store::accounts::Account;
 use crate::store::audit::AuditEvent;
 use crate::store::connections::{self, Connection, OwnLimits};
 use crate::store::recomputes::NewRecompute;
+use crate::store::sso::Part;
 
 use super::core::Core;
 use super::error::ServiceError;
@@ -94,6 +95,12 @@ impl Core {
         name: Slug,
         settings: ConnectionSettings,
     ) -> Result<Connection, ServiceError> {
+        let connection = self.new_connection(account, name, settings);
+        self.insert_connection(&connection, None).await?;
+        Ok(connection)
+    }
+
+    pub(super) fn new_connection(&self, account: &Account, name: Slug, settings: ConnectionSettings) -> Connection {
         let mut connection = Connection {
             id: self.ambient.id(),
             account: account.id,
@@ -108,21 +115,33 @@ impl Core {
             created_at: self.ambient.now(),
         };
         settings.apply(&mut connection);
-        let event = event("connection.create", self.ambient.id(), self.ambient.now(), &connection, None);
+        connection
+    }
+
+    /// Writes a new connection, with a way to sign in if there is one.
+    pub(super) async fn insert_connection(
+        &self,
+        connection: &Connection,
+        part: Option<(Part, AuditEvent)>,
+    ) -> Result<(), ServiceError> {
+        let event = event("connection.create", self.ambient.id(), self.ambient.now(), connection, None);
         let made = connection.clone();
         self.store
             .configure(move |tx| {
-                let (made, event) = (made.clone(), event.clone());
+                let (made, event, part) = (made.clone(), event.clone(), part.clone());
                 Box::pin(async move {
                     let mut change = tx.change();
                     change.insert_connection(&made)?;
                     change.audit(&event)?;
+                    if let Some((part, event)) = &part {
+                        change.set_part(part);
+                        change.audit(event)?;
+                    }
                     tx.apply_unless_taken(change).await?;
                     Ok::<_, ServiceError>(())
                 })
             })
-            .await?;
-        Ok(connection)
+            .await
     }
 
     /// Changes a connection. When the roles that it may grant change, everybody's access is computed anew.

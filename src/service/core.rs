@@ -13,6 +13,7 @@ use super::cache::Caches;
 use super::clients::Grants;
 use super::guard::Notices;
 use super::passwords::Hasher;
+use super::sign_in::SignOnPorts;
 
 /// What waits to be told that there is work.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +40,8 @@ pub struct Core {
     pub(super) access_token_lifetime: Duration,
     /// What may be lost without approval, where a connection has no limits of its own.
     pub(super) limits: Limits,
+    /// How identity providers are asked; none: by nobody.
+    pub(super) sign_on: Option<Arc<SignOnPorts>>,
     /// Where people and identity providers reach this server, without a slash at its end.
     public_url: String,
     /// The SCIM base URL as identity providers see it, without a slash at its end.
@@ -65,6 +68,7 @@ impl Core {
             hasher,
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
             limits: Limits::default(),
+            sign_on: None,
             public_url,
             scim_url,
         }
@@ -80,6 +84,12 @@ impl Core {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// With what asks identity providers.
+    #[must_use]
+    pub fn with_sign_on(self, ports: SignOnPorts) -> Self {
+        Self { sign_on: Some(Arc::new(ports)), ..self }
     }
 
     /// The store, for what only reads.

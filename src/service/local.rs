@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::{AccountId, Timestamp, fold, token_hash};
 use crate::domain::Means;
 use crate::store::StoreError;
+use crate::store::connections::Connection;
 use crate::store::local::{self, LocalUser};
 use crate::store::sessions::IdpSession;
 
@@ -56,11 +57,10 @@ pub enum Tried {
 impl Core {
     /// The ways by which somebody of that name or address may sign in, best first. There is one for every name, whoever asks:
     /// the answer does not tell which accounts exist.
-    #[expect(clippy::unused_async, reason = "connections and their domains are in the database")]
     pub async fn sign_in_ways(&self, name: &str) -> Result<Vec<Way>, ServiceError> {
-        // The connections whose verified domain the address has come first, once connections have domains.
-        tracing::trace!(characters = name.chars().count(), "home realm");
-        Ok(vec![Way::Password])
+        let found = self.realm_of(name).await?;
+        let way = |(connection, means): (Connection, _)| Way::Connection { name: connection.name.to_string(), means };
+        Ok(if found.is_empty() { vec![Way::Password] } else { found.into_iter().map(way).collect() })
     }
 
     /// The way by which this person proves again who they are: the one of the sign-in.
@@ -94,6 +94,7 @@ impl Core {
             means: Means::Password,
             idp: IdpSession::default(),
             ends_at: None,
+            replaces: None,
         };
         let opened = self.open_session(wanted, before, origin, attempt).await?;
         self.forget_attempts(name).await?;

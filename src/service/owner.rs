@@ -140,6 +140,7 @@ impl Core {
             means: Means::Password,
             idp: crate::store::sessions::IdpSession::default(),
             ends_at: None,
+            replaces: None,
         };
         Ok(Became::Owner(self.open_session(wanted, before, origin, attempt).await?))
     }

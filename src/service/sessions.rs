@@ -48,6 +48,9 @@ pub struct NewSession {
     pub idp: IdpSession,
     /// The end that the identity provider sets.
     pub ends_at: Option<Timestamp>,
+    /// The hash of the secret of the session whose place it takes: browsers keep that to themselves when another site sends
+    /// them.
+    pub replaces: Option<String>,
 }
 
 /// What the browser is given.
@@ -98,10 +101,11 @@ impl Core {
         };
         let (id, idp) = (session.id, wanted.idp);
         let secret = SecretToken::generate(&self.ambient, PREFIX);
-        let (hash, before) = (secret.hash(), before.and_then(plausible).map(token_hash));
+        let before = before.and_then(plausible).map(token_hash);
+        let (hash, before) = (secret.hash(), [before, wanted.replaces]);
         let row = attempt.at(self, origin);
         self.keep_change(move |change| {
-            if let Some(before) = &before {
+            for before in before.iter().flatten() {
                 change.end_session_of(before, now);
             }
             change.insert_session(&session, &idp, &hash);

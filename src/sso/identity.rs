@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::base::Timestamp;
@@ -43,7 +44,7 @@ pub struct Email {
 }
 
 /// A SAML `NameID` (SAML Core 2.0 §2.2.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameId {
     /// The text.
     pub value: String,

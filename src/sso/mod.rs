@@ -5,9 +5,11 @@
 //! assertions) comes in as arguments and goes out as results.
 
 mod error;
+mod fetch;
 mod identity;
 pub mod oidc;
 pub mod saml;
 
 pub use error::{Check, SsoError};
+pub use fetch::MetadataReader;
 pub use identity::{Claims, Email, Identity, NameId};

@@ -5,7 +5,7 @@ use crate::base::{ConnectionId, Timestamp};
 use super::change::Change;
 use super::error::StoreError;
 use super::row::RowExt as _;
-use super::session::Tx;
+use super::session::{Session, Tx};
 use super::sql::Sql;
 
 /// A sign-in that was begun.
@@ -67,6 +67,24 @@ pub async fn take(
             })
         })
         .transpose()
+}
+
+/// The ids of the sign-ins that this browser began by this connection and that are still open, at most `limit`.
+pub async fn open_of(
+    session: &Session,
+    connection: ConnectionId,
+    browser: &str,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<String>, StoreError> {
+    let mut sql = Sql::new(
+        "SELECT id FROM sign_in_flow WHERE browser = ? AND connection_id = ? AND expires_at > ? ORDER BY expires_at DESC",
+    )
+    .bind(browser)
+    .bind(connection.to_string())
+    .bind(now.millis());
+    sql.push_limit(limit);
+    session.all(sql).await?.iter().map(|row| row.text("id")).collect()
 }
 
 /// Uses something that may be used once; whether it was the first time.

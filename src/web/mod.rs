@@ -2,6 +2,7 @@
 //!
 //! Handlers read the request, call one use case and show its result.
 
+mod auth;
 mod cookie;
 mod error;
 mod form;
@@ -103,6 +104,7 @@ pub fn site(state: WebState) -> Site {
         .merge(scim::routes(&state))
         .merge(oauth::routes())
         .merge(pages::routes(&state))
+        .merge(auth::routes(&state))
         .fallback(pages::no_such_page)
         .layer(axum::middleware::map_response(as_declared))
         .layer(axum::middleware::from_fn_with_state(state.clone(), request_id::trace))

@@ -27,7 +27,6 @@ pub(in crate::web) enum Forgery {
     /// The browser says so; or there is a key, which no browser sends by itself.
     Origin,
     /// The protocol itself does: an answer of an identity provider comes from another site, and belongs to a request of ours.
-    #[expect(dead_code, reason = "routes of sign-on have it")]
     Protocol,
 }
 
@@ -78,6 +77,12 @@ pub(in crate::web) const ROUTES: &[Row] = &[
     page("POST", "/step-up", Who::Person(Action::SeeSelf), Forgery::Form),
     page("GET", "/owner/{secret}", Who::Anyone, Forgery::Reads),
     page("POST", "/owner/{secret}", Who::Anyone, Forgery::Form),
+    page("GET", "/sso/saml/{connection}/login", Who::Anyone, Forgery::Reads),
+    page("GET", "/sso/saml/{connection}/metadata", Who::Anyone, Forgery::Reads),
+    page("POST", "/sso/saml/{connection}/acs", Who::Anyone, Forgery::Protocol),
+    page("GET", "/sso/oidc/{connection}/login", Who::Anyone, Forgery::Reads),
+    page("GET", "/sso/oidc/{connection}/callback", Who::Anyone, Forgery::Reads),
+    page("POST", "/sso/oidc/{connection}/backchannel-logout", Who::Anyone, Forgery::Protocol),
     api("GET", "/api/v1/me", Action::SeeSelf, Forgery::Reads),
     api("GET", "/api/v1/users", Action::SeePeople, Forgery::Reads),
     api("GET", "/api/v1/sessions", Action::OwnSessions, Forgery::Reads),
@@ -128,7 +133,13 @@ mod tests {
                 "/sign-out",
                 "/signed-out",
                 "/owner/{secret}",
-                "/owner/{secret}"
+                "/owner/{secret}",
+                "/sso/saml/{connection}/login",
+                "/sso/saml/{connection}/metadata",
+                "/sso/saml/{connection}/acs",
+                "/sso/oidc/{connection}/login",
+                "/sso/oidc/{connection}/callback",
+                "/sso/oidc/{connection}/backchannel-logout"
             ]
         );
     }

@@ -37,16 +37,31 @@ pub enum Admission {
     NoAccess {
         /// The user, if there is one.
         user: Option<UserId>,
+        /// Why, for the person.
+        kind: NoAccess,
         /// Why, for administrators.
         why: String,
     },
 }
 
-/// Names that may be in the place of a userName, beside the claims: NameID or `sub` as far as they are meant for people.
+/// Why somebody whose identity is proved gets no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAccess {
+    /// The rules give no role.
+    NoRole,
+    /// The person was deactivated or deleted.
+    Inactive,
+    /// Nobody here is the person, and nobody is made.
+    Unknown,
+}
+
+/// What may be a userName beside the claims.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// A name of the person that the protocol carries outside of claims.
+    /// A SAML `NameID` that is not transient, or an e-mail address that OpenID Connect calls verified.
     pub protocol: Option<String>,
+    /// It is made for machines: nobody new is called so.
+    pub opaque: bool,
 }
 
 impl Core {
@@ -120,7 +135,7 @@ enum Found {
 
 impl Admitting<'_> {
     async fn admit(&self) -> Result<(Admission, bool), ServiceError> {
-        let no = |user, why: String| Ok((Admission::NoAccess { user, why }, false));
+        let no = |user, why: String| Ok((Admission::NoAccess { user, kind: NoAccess::Unknown, why }, false));
         // Read where nobody can change it: a connection may have been disabled since the sign-in began.
         let connection =
             sso::connection(self.tx, self.caller.connection).await?.filter(|connection| connection.enabled);
@@ -140,7 +155,11 @@ impl Admitting<'_> {
                     "nobody of this connection has the externalId {:?}{}, and people are not made at sign-in (jit is {jit}): assign the \
                      person to the provisioning app, or set --jit on",
                     self.identity.subject,
-                    self.user_names(&said).iter().map(|name| format!(" or the userName {name:?}")).collect::<String>(),
+                    self.user_names(&said)
+                        .iter()
+                        .map(|name| format!(" or the userName {name:?}"))
+                        .collect::<Vec<_>>()
+                        .concat(),
                 ),
             ),
             Found::User(user) | Found::Match(user) if jit == Jit::Provisioned && user.by_sign_in => {
@@ -156,11 +175,12 @@ impl Admitting<'_> {
             |error: serde_json::Error| StoreError::Damaged { table: "connection", what: format!("claims: {error}") };
         let mapping: ClaimMapping = serde_json::from_value(connection.claims.clone()).map_err(damaged)?;
         let mut said = Said::read(&self.identity.claims, &mapping);
-        // An address that the identity provider does not vouch for is none (OpenID Connect Core §5.7).
-        match &self.identity.email {
-            Some(email) => said.email = Some(email.address.clone()).filter(|_| email.verified),
-            None if self.identity.name_id.is_none() => said.email = None,
-            None => {}
+        let address = self.identity.email.as_ref();
+        if self.identity.name_id.is_some() {
+            said.email = address.map(|email| email.address.clone()).or(said.email);
+        } else {
+            // An address that the provider does not vouch for is none (OpenID Connect Core §5.7).
+            said.email = address.filter(|email| email.verified).map(|email| email.address.clone());
         }
         Ok(said)
     }
@@ -235,7 +255,7 @@ impl Admitting<'_> {
         let id = user.id;
         if user.status != UserStatus::Active {
             let why = format!("the user is {}", user.status.as_str());
-            return Ok((Admission::NoAccess { user: Some(id), why }, false));
+            return Ok((Admission::NoAccess { user: Some(id), kind: NoAccess::Inactive, why }, false));
         }
         let mut change = self.tx.change();
         if new_link {
@@ -286,7 +306,8 @@ impl Admitting<'_> {
         said: &Said,
     ) -> Result<Map<String, Value>, ServiceError> {
         let old = before.get("userName").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut name = self.user_names(said).into_iter().next().unwrap_or_else(|| old.clone());
+        let protocol = self.names.protocol.clone().filter(|_| !self.names.opaque);
+        let mut name = said.user_name.clone().or(protocol).unwrap_or_else(|| old.clone());
         if fold(&name) != fold(&old) {
             let holder = links::by_user_name(self.tx, self.caller.account, &fold(&name)).await?;
             if holder.is_some_and(|(holder, _)| holder != user.id) {
@@ -305,11 +326,13 @@ impl Admitting<'_> {
 
     /// Somebody new.
     async fn create(&self, said: &Said) -> Result<(Admission, bool), ServiceError> {
-        let fallback = || said.email.clone().or_else(|| Some(self.identity.subject.clone()));
-        let name = self.user_names(said).into_iter().next().or_else(fallback).unwrap_or_default();
+        let Names { protocol, opaque } = self.names;
+        let protocol = protocol.clone().filter(|_| !opaque);
+        let said_name = said.user_name.clone().or(protocol).or_else(|| said.email.clone());
+        let name = said_name.unwrap_or_else(|| self.identity.subject.clone());
         if links::by_user_name(self.tx, self.caller.account, &fold(&name)).await?.is_some() {
             let why = format!("the userName {name:?} belongs to somebody else of the account");
-            return Ok((Admission::NoAccess { user: None, why }, false));
+            return Ok((Admission::NoAccess { user: None, kind: NoAccess::Unknown, why }, false));
         }
         let (id, event): (UserId, EventId) = (self.core.ambient.id_at(self.at), self.core.ambient.id());
         let (account, connection): (AccountId, ConnectionId) = (self.caller.account, self.caller.connection);
@@ -364,7 +387,7 @@ impl Admitting<'_> {
         self.tx.apply_unless_taken(change).await?;
         let admission = match entitled.role {
             Some(role) => Admission::Admitted { user: id, role },
-            None => Admission::NoAccess { user: Some(id), why: NO_ROLE.to_owned() },
+            None => Admission::NoAccess { user: Some(id), kind: NoAccess::NoRole, why: NO_ROLE.to_owned() },
         };
         Ok((admission, entitled.desired.is_some()))
     }
@@ -375,7 +398,7 @@ const NO_ROLE: &str = "no mapping rule gives this person a role";
 fn admission(user: &User) -> Admission {
     match user.role {
         Some(role) => Admission::Admitted { user: user.id, role },
-        None => Admission::NoAccess { user: Some(user.id), why: NO_ROLE.to_owned() },
+        None => Admission::NoAccess { user: Some(user.id), kind: NoAccess::NoRole, why: NO_ROLE.to_owned() },
     }
 }
 

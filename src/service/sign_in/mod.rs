@@ -1,5 +1,20 @@
 //! Sign-in through an identity provider: begun, answered, and turned into a session.
 
 mod admit;
+mod flow;
+mod oidc;
+mod parts;
+mod ports;
+mod realm;
+mod refresh;
+mod saml;
+mod setup;
 
-pub use admit::{Admission, Names};
+pub use admit::{Admission, Names, NoAccess};
+pub use flow::{Begun, Browser, Ended, Purpose};
+pub use parts::{OidcPart, Part, SamlPart};
+pub use ports::SignOnPorts;
+pub use realm::ascii_domain;
+pub use refresh::KeyStep;
+pub use saml::Beginning;
+pub use setup::{MetadataFrom, OidcSetup, SamlSetup, SsoFacts, SsoSetup};

@@ -197,8 +197,8 @@ pub(super) async fn exchange(
     Ok(Tokens { id_token: SecretString::from(id_token), access_token })
 }
 
-fn uses_basic(method: ClientAuth, announced: &[String]) -> bool {
-    let announces = |name: &str| announced.iter().any(|method| method == name);
+fn uses_basic(method: ClientAuth, methods: &[String]) -> bool {
+    let announces = |name: &str| methods.iter().any(|method| method == name);
     match method {
         ClientAuth::ClientSecretPost => false,
         ClientAuth::ClientSecret => announces("client_secret_basic") || !announces("client_secret_post"),

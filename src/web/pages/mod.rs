@@ -7,12 +7,13 @@ mod sign_in;
 mod texts;
 mod view;
 
+use askama::Template;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 pub(in crate::web) use texts::Language;
 
@@ -22,6 +23,7 @@ use super::visitor::Visitor;
 use crate::base::Causes;
 use crate::domain::Destination;
 use crate::service::ServiceError;
+use crate::service::sign_in::NoAccess;
 use view::{Message, Page, show};
 
 pub(super) fn routes(state: &WebState) -> Router<WebState> {
@@ -39,21 +41,8 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .route_layer(from_fn_with_state(state.clone(), guard::check))
 }
 
-/// Why somebody whose identity is proved gets no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "sign-on by SAML and OpenID Connect answers with it")]
-pub(in crate::web) enum NoAccess {
-    /// The rules give no role.
-    NoRole,
-    /// The person was deactivated or deleted.
-    Inactive,
-    /// The connection takes only people whom its SCIM side announced, and this one was not.
-    Unknown,
-}
-
 /// The page for somebody who has no access: why, and whom to ask. What failed in detail stands in the log of sign-ins under
 /// the reference.
-#[expect(dead_code, reason = "sign-on by SAML and OpenID Connect answers with it")]
 pub(in crate::web) fn no_access(visitor: &Visitor, why: NoAccess) -> Response {
     let p = Page::of(visitor);
     let why = match why {
@@ -122,7 +111,6 @@ fn message(visitor: &Visitor, status: StatusCode, text: &str) -> Response {
 
 /// Leads to another site by a page: a redirect that answers a form would be held against the policy for forms, in which other
 /// sites have no place.
-#[expect(dead_code, reason = "sign-on by SAML and OpenID Connect answers with it")]
 pub(in crate::web) fn forward(visitor: &Visitor, url: &str) -> Response {
     let p = Page::of(visitor);
     let (title, lines, link) = (p.t.forward, vec![p.t.forward_text.to_owned()], Some((p.t.continue_, url)));
@@ -131,6 +119,35 @@ pub(in crate::web) fn forward(visitor: &Visitor, url: &str) -> Response {
         response.headers_mut().insert(header::REFRESH, value);
     }
     response
+}
+
+#[derive(Template)]
+#[template(path = "post.html")]
+struct PostElsewhere<'a> {
+    p: Page,
+    title: &'a str,
+    script: &'a str,
+    action: &'a str,
+    fields: &'a [(&'static str, String)],
+}
+
+/// Lets the browser send a form to another site, by itself where it runs scripts; none: the address cannot be used.
+pub(in crate::web) fn post_elsewhere(
+    visitor: &Visitor,
+    action: &str,
+    fields: &[(&'static str, String)],
+) -> Option<Response> {
+    let origin = Url::parse(action).ok()?.origin().ascii_serialization();
+    // The identity provider may send the browser on within its own site, but a policy follows redirects only as far as it says.
+    let policy = HeaderValue::from_str(&format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action {origin}; base-uri 'none'; \
+         frame-ancestors 'none'"
+    ));
+    let p = Page::of(visitor);
+    let page = PostElsewhere { title: p.t.forward, p, script: assets::submit(), action, fields };
+    let mut response = show(visitor, StatusCode::OK, &page);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy.ok()?);
+    Some(response)
 }
 
 /// The path of the sign-in that leads to a page of ours afterwards.

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use super::texts::{Texts, fill};
 use super::view::{Message, Page, show};
-use super::{error, failed};
+use super::{error, failed, forward};
 use crate::domain::{Destination, Means};
 use crate::service::Principal;
 use crate::service::local::{Tried, Way};
@@ -27,6 +27,8 @@ struct SignIn<'a> {
     problem: Option<&'a str>,
     name: &'a str,
     to: &'a str,
+    /// Whether the password was chosen, whatever way the name has.
+    by_password: bool,
 }
 
 #[derive(Template)]
@@ -62,19 +64,27 @@ pub(super) async fn page(State(state): State<WebState>, visitor: Visitor, uri: U
     }
     let p = Page::of(&visitor);
     let title = p.t.sign_in;
-    show(&visitor, StatusCode::OK, &SignIn { p, title, problem: None, name: "", to: to.as_str() })
+    show(
+        &visitor,
+        StatusCode::OK,
+        &SignIn { p, title, problem: None, name: "", to: to.as_str(), by_password: asks_for_password(&uri) },
+    )
 }
 
 /// `POST /sign-in`: leads to the way that the name has.
 pub(super) async fn name(State(state): State<WebState>, visitor: Visitor, form: Form) -> Response {
     let (name, to) = (form.get("name").trim(), Destination::read_or_home(Some(form.get("to"))));
+    if form.get("way") == BY_PASSWORD {
+        return password_form(&visitor, StatusCode::OK, None, name, &to);
+    }
     let ways = match state.core.sign_in_ways(name).await {
         Ok(ways) => ways,
         Err(failure) => return failed(&visitor, &failure),
     };
     match ways.as_slice() {
         [] | [Way::Password] => password_form(&visitor, StatusCode::OK, None, name, &to),
-        [Way::Connection { name, means }] => Visitor::go(&login_path(name, *means, &to, false)),
+        // A redirect that answers a form may not lead to another site, which is where the sign-in goes on.
+        [Way::Connection { name, means }] => forward(&visitor, &login_path(name, *means, &to, false)),
         several => choose(&visitor, several, &to),
     }
 }
@@ -85,7 +95,7 @@ fn choose(visitor: &Visitor, ways: &[Way], to: &Destination) -> Response {
         Way::Connection { name, means } => {
             (fill(p.t.with_connection, &[("name", name)]), login_path(name, *means, to, false))
         }
-        Way::Password => (p.t.with_password.to_owned(), "/sign-in".to_owned()),
+        Way::Password => (p.t.with_password.to_owned(), format!("/sign-in?way={BY_PASSWORD}")),
     };
     let (title, ways) = (p.t.sign_in, ways.iter().map(one).collect());
     show(visitor, StatusCode::OK, &Choose { p, title, ways })
@@ -207,6 +217,14 @@ pub(super) async fn stepped_up(
         }
         Err(failure) => failed(&visitor, &failure),
     }
+}
+
+/// The way of local accounts, in queries and forms.
+const BY_PASSWORD: &str = "password";
+
+fn asks_for_password(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "way" && value == BY_PASSWORD)
 }
 
 /// Where a request wants to go afterwards.

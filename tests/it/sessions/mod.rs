@@ -46,8 +46,15 @@ pub(crate) async fn open(
 ) -> SecretToken {
     let connection = app.core().connection(&app.account, &slug("idp")).await.unwrap();
     let user = user.parse().unwrap();
-    let wanted =
-        NewSession { account: app.account.id, user, connection: Some(connection.id), means: Means::Saml, idp, ends_at };
+    let wanted = NewSession {
+        account: app.account.id,
+        user,
+        connection: Some(connection.id),
+        means: Means::Saml,
+        idp,
+        ends_at,
+        replaces: None,
+    };
     let origin = Origin {
         address: Some("203.0.113.9".parse().unwrap()),
         user_agent: "Firefox".to_owned(),
