@@ -24,6 +24,9 @@ pub struct Model {
     /// The workers of those who are deactivated: `remove` or `keep-offline`.
     #[sea_orm(column_type = "Text")]
     pub deactivated: String,
+    /// `provisioning` or `sign-in`: when workers are made.
+    #[sea_orm(column_type = "Text")]
+    pub worker_at: String,
     /// After how many milliseconds without a request a session ends.
     pub session_idle_ms: i64,
     /// After how many milliseconds a session ends in any case.

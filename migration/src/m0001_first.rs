@@ -53,6 +53,7 @@ CREATE TABLE account (
     live_calls $text NOT NULL,
     drain_ms bigint NOT NULL,
     deactivated $text NOT NULL,
+    worker_at $text NOT NULL DEFAULT 'provisioning',
     session_idle_ms bigint NOT NULL,
     session_absolute_ms bigint NOT NULL,
     rules_version bigint NOT NULL,

@@ -10,7 +10,7 @@ use super::output::{self, Table};
 use super::{Outcome, SecretFile};
 use crate::base::Slug;
 use crate::config::Config;
-use crate::domain::{Deactivated, LeaverPolicy, LiveCalls};
+use crate::domain::{Deactivated, LeaverPolicy, LiveCalls, WorkerAt};
 use crate::service::Core;
 use crate::service::accounts::{DEFAULT, LeaverChange, workspace_taken};
 use crate::store::accounts::TaskRouterSettings;
@@ -102,12 +102,19 @@ pub struct SetArgs {
     /// What becomes of the workers of those who leave.
     #[command(flatten)]
     pub leavers: LeaverArgs,
+    /// When the workers of new people are made [default: provisioning]
+    ///
+    /// With sign-in nobody has a worker before the first sign-in, and Twilio bills for nobody who never comes; workers that
+    /// are there stay.
+    #[arg(long, value_name = "provisioning|sign-in", group = "change")]
+    pub worker_at: Option<WorkerAt>,
 }
 
 const SET_EXAMPLES: &str = "\
 Examples:
   rollcall account set default --live-calls drain --drain-for 30m
-  rollcall account set acme-uk --deactivated keep-offline";
+  rollcall account set acme-uk --deactivated keep-offline
+  rollcall account set default --worker-at sign-in";
 
 /// List the accounts, what becomes of the workers of those who leave, how many workers wait to be removed, made or changed at
 /// TaskRouter, and how many people wait for a decision about a hold.
@@ -139,6 +146,9 @@ impl AccountCommand {
             }
             Self::Set(set) => {
                 let account = core.account(&set.name).await?;
+                if let Some(worker_at) = set.worker_at {
+                    core.set_worker_at(&account, worker_at).await?;
+                }
                 let leavers = core.set_leaver_policy(&account, set.leavers.change()).await?;
                 output::line(format_args!("account {}: {}", account.name, policy(&leavers)))?;
             }

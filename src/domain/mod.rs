@@ -13,6 +13,7 @@ pub mod role;
 pub mod scope;
 pub mod session;
 pub mod worker;
+pub mod worker_at;
 
 pub use destination::Destination;
 pub use guard::{Beyond, Limits, LossKind, Share};
@@ -25,3 +26,4 @@ pub use role::{Role, RoleSet};
 pub use scope::Scope;
 pub use session::{Means, SessionLimits, SessionTimes};
 pub use worker::{Applied, DesiredWorker, OwnedKeys};
+pub use worker_at::{WorkerAt, WorkerAtError};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::base::{AccountId, Slug};
-use crate::domain::{Deactivated, LeaverPolicy, LiveCalls, SessionLimits};
+use crate::domain::{Deactivated, LeaverPolicy, LiveCalls, SessionLimits, WorkerAt};
 use crate::store::accounts::{self, Account, TaskRouterSettings};
 use crate::store::audit::AuditEvent;
 
@@ -78,6 +78,7 @@ impl Core {
             taskrouter: settings,
             sealed_secret,
             leavers,
+            worker_at: WorkerAt::default(),
             sessions: SessionLimits::default(),
             rules_version: 0,
             created_at: now,
@@ -158,6 +159,39 @@ impl Core {
                     change.audit(&event)?;
                     tx.apply(change).await?;
                     Ok::<_, ServiceError>(after)
+                })
+            })
+            .await
+    }
+
+    /// Says when the workers of an account's new people are made from now on.
+    pub async fn set_worker_at(&self, account: &Account, worker_at: WorkerAt) -> Result<(), ServiceError> {
+        if account.worker_at == worker_at {
+            return Ok(());
+        }
+        let (id, at) = (account.id, self.ambient.now());
+        let event = AuditEvent {
+            id: self.ambient.id(),
+            at,
+            account: id,
+            connection: None,
+            actor: "command".to_owned(),
+            request: String::new(),
+            action: "account.set",
+            target_kind: "account",
+            target_id: id.to_string(),
+            before: Some(json!({"worker_at": account.worker_at.as_str()})),
+            after: Some(json!({"worker_at": worker_at.as_str()})),
+        };
+        self.store
+            .configure(move |tx| {
+                let event = event.clone();
+                Box::pin(async move {
+                    let mut change = tx.change();
+                    change.set_worker_at(id, worker_at, at);
+                    change.audit(&event)?;
+                    tx.apply(change).await?;
+                    Ok::<_, ServiceError>(())
                 })
             })
             .await

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::access::{ConnectionGrants, Rule, RuleSet};
 use crate::base::{AccountId, ConnectionId, Timestamp, TokenId, UserId};
-use crate::domain::{Limits, Means, Scope};
+use crate::domain::{Limits, Means, Scope, WorkerAt};
 use crate::scim::Dialect;
 use crate::store::connections::{Connection, OwnLimits};
 use crate::store::{Session, StoreError, Tx, rules};
@@ -90,6 +90,7 @@ pub(super) struct Caches {
     grants: RwLock<Epoch<HashMap<ConnectionId, ConnectionGrants>>>,
     limits: RwLock<Epoch<HashMap<ConnectionId, OwnLimits>>>,
     parts: RwLock<Epoch<HashMap<(ConnectionId, Means), Part>>>,
+    worker_at: RwLock<Epoch<HashMap<AccountId, WorkerAt>>>,
 }
 
 /// Entries of one cache; random tokens of strangers are never kept, so only real ones count.
@@ -172,6 +173,16 @@ impl Caches {
     /// The rules of an account, if they are known for this epoch.
     pub(super) fn known_rules(&self, epoch: i64, account: AccountId) -> Option<Arc<RuleSet>> {
         get(&self.rules, epoch, &account)
+    }
+
+    /// When workers of an account are made, as a transaction sees it.
+    pub(super) async fn worker_at(&self, tx: &Tx, account: AccountId) -> Result<WorkerAt, ServiceError> {
+        if let Some(known) = get(&self.worker_at, tx.epoch(), &account) {
+            return Ok(known);
+        }
+        let found = crate::store::accounts::by_id(tx, account).await?.map(|found| found.worker_at).unwrap_or_default();
+        put(&self.worker_at, tx.epoch(), account, found);
+        Ok(found)
     }
 
     pub(super) fn part(&self, epoch: i64, connection: ConnectionId, means: Means) -> Option<Part> {

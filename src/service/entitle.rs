@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::access::{Access, ConnectionGrants, RuleSet, SignInClaims, desired_worker, evaluate};
 use crate::base::{AccountId, ConnectionId, UserId, fold};
-use crate::domain::{DesiredWorker, Role, UserStatus};
+use crate::domain::{DesiredWorker, Role, UserStatus, WorkerAt};
 use crate::store::users::{User, UserGroup, groups_value};
 use crate::store::{Session, StoreError, Tx, groups};
 
@@ -30,9 +30,20 @@ impl Parts {
         }
         let rules = self.caches.rules(tx, person.account).await?;
         let grants = self.caches.grants(tx, person.account, person.connection).await?;
-        entitle(&rules, grants, person)
+        let mut entitled = entitle(&rules, grants, person)?;
+        let waits = !person.expected
+            && entitled.desired.is_some()
+            && self.caches.worker_at(tx, person.account).await? == WorkerAt::SignIn;
+        if let (true, Some(access)) = (waits, &entitled.outcome) {
+            entitled.access = Some(stored(access, Some(WAITS.to_owned()))?);
+            entitled.desired = None;
+        }
+        Ok(entitled)
     }
 }
+
+/// Why somebody with access has no worker yet.
+const WAITS: &str = "the worker is made at the first sign-in";
 
 /// Whom it is computed for.
 pub(super) struct Entitling<'a> {
@@ -43,6 +54,8 @@ pub(super) struct Entitling<'a> {
     pub(super) attributes: &'a Map<String, Value>,
     pub(super) groups: &'a [UserGroup],
     pub(super) said: &'a SaidBefore,
+    /// The person has signed in or has a worker: nothing waits for the first sign-in.
+    pub(super) expected: bool,
 }
 
 /// What the last sign-in said, as far as it counts.
@@ -99,6 +112,7 @@ pub(super) fn role_by_rules(
         attributes: &attributes,
         groups: &user.groups,
         said,
+        expected: true,
     };
     Ok(entitle(rules, grants, &person)?.role)
 }

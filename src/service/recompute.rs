@@ -131,6 +131,7 @@ impl Settling<'_> {
                 attributes: &attributes,
                 groups: &user.groups,
                 said: &said,
+                expected: user.has_signed_in || had.is_some(),
             };
             let entitled = parts.entitle(tx, &person).await?;
             let loss = loses(&user, had.is_some(), &entitled);

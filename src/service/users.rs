@@ -48,6 +48,7 @@ impl Core {
                         attributes: document,
                         groups: &[],
                         said: &SaidBefore::default(),
+                        expected: false,
                     };
                     let entitled = core.entitle(tx, &person).await?;
                     let event = core.ambient.id();
@@ -102,6 +103,7 @@ impl Core {
             hold: None,
             claims: None,
             by_sign_in: false,
+            has_signed_in: false,
             version: 1,
             created_at: *at,
             updated_at: *at,

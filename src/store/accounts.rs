@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AccountId, Slug, Timestamp};
-use crate::domain::{LeaverPolicy, SessionLimits};
+use crate::domain::{LeaverPolicy, SessionLimits, WorkerAt};
 
 use super::change::Change;
 use super::error::StoreError;
@@ -53,19 +53,21 @@ pub struct Account {
     pub leavers: LeaverPolicy,
     /// How long sessions of its people last.
     pub sessions: SessionLimits,
+    /// When workers are made.
+    pub worker_at: WorkerAt,
     /// The version of its rules in force; 0 before the first import.
     pub rules_version: i64,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, session_idle_ms, session_absolute_ms, rules_version, created_at";
+const COLUMNS: &str = "id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, worker_at, session_idle_ms, session_absolute_ms, rules_version, created_at";
 
 impl Change {
     /// Makes an account. Its name may be taken, so this must be the first part of a change.
     pub fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
         self.push(
-            Sql::new("INSERT INTO account (id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, session_idle_ms, session_absolute_ms, rules_version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            Sql::new("INSERT INTO account (id, name, taskrouter, sealed_secret, live_calls, drain_ms, deactivated, worker_at, session_idle_ms, session_absolute_ms, rules_version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                 .bind(account.id.to_string())
                 .bind(account.name.as_str())
                 .bind(account.taskrouter.as_ref().map(|t| to_json("account", t)).transpose()?)
@@ -73,6 +75,7 @@ impl Change {
                 .bind(account.leavers.live_calls.as_str())
                 .bind(millis(account.leavers.drain))
                 .bind(account.leavers.deactivated.as_str())
+                .bind(account.worker_at.as_str())
                 .bind(millis(account.sessions.idle))
                 .bind(millis(account.sessions.absolute))
                 .bind(account.rules_version)
@@ -89,6 +92,16 @@ impl Change {
                 .bind(leavers.live_calls.as_str())
                 .bind(millis(leavers.drain))
                 .bind(leavers.deactivated.as_str())
+                .bind(at.millis())
+                .bind(account.to_string()),
+        );
+    }
+
+    /// Says when workers are made.
+    pub fn set_worker_at(&mut self, account: AccountId, worker_at: WorkerAt, at: Timestamp) {
+        self.push(
+            Sql::new("UPDATE account SET worker_at = ?, updated_at = ? WHERE id = ?")
+                .bind(worker_at.as_str())
                 .bind(at.millis())
                 .bind(account.to_string()),
         );
@@ -135,6 +148,7 @@ fn read(row: &sea_orm::QueryResult) -> Result<Account, StoreError> {
             drain: Duration::from_millis(row.int("drain_ms")?.unsigned_abs()),
             deactivated: row.parsed("account", "deactivated")?,
         },
+        worker_at: row.parsed("account", "worker_at")?,
         sessions: limits(row)?,
         rules_version: row.int("rules_version")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),

@@ -71,22 +71,23 @@ pub(super) fn users_with_workers(session: &Session, pointers: Sql, order: &str) 
     static ROWS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
     let digest =
         "COALESCE((SELECT w.digest FROM worker w WHERE w.user_id = u.id AND w.digest IS NOT NULL LIMIT 1), '')";
-    let [role, access, hold, claims, by_sign_in] = WHOLE;
+    let [role, access, hold, claims, by_sign_in, signed_in] = WHOLE;
     packed(
         session,
         &ROWS,
-        &[role, access, hold, claims, by_sign_in, "COALESCE(u.connection_id, '')", digest],
+        &[role, access, hold, claims, by_sign_in, signed_in, "COALESCE(u.connection_id, '')", digest],
         pointers,
         order,
     )
 }
 
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "COALESCE(u.role, '')",
     "COALESCE(u.access, '')",
     "COALESCE(u.hold_id, '')",
     "COALESCE(u.claims, '')",
     "u.by_sign_in",
+    "CASE WHEN u.last_sign_in_at IS NULL THEN 0 ELSE 1 END",
 ];
 
 fn packed(session: &Session, rows: &[OnceLock<String>; 2], more: &[&str], pointers: Sql, order: &str) -> Sql {
@@ -167,6 +168,7 @@ fn read_user(row: &str, connection: Option<ConnectionId>) -> Result<(User, Optio
         hold: None,
         claims: None,
         by_sign_in: false,
+        has_signed_in: false,
         version: parsed(next()?)?,
         created_at: Timestamp::from_millis(parsed(next()?)?),
         updated_at: Timestamp::from_millis(parsed(next()?)?),
@@ -181,6 +183,7 @@ fn read_user(row: &str, connection: Option<ConnectionId>) -> Result<(User, Optio
         user.hold = columns.next().map(Some).ok_or_else(missing)?.filter(some).map(parsed).transpose()?;
         user.claims = columns.next().map(Some).ok_or_else(missing)?.filter(some).map(str::to_owned);
         user.by_sign_in = columns.next().ok_or_else(missing)? == "1";
+        user.has_signed_in = columns.next().ok_or_else(missing)? == "1";
     }
     let mut digest = None;
     if let Some(connection) = columns.next() {
@@ -265,10 +268,11 @@ mod tests {
         assert!(read_users("", connection).unwrap().is_empty());
         assert!(read_users(&row[..row.len() - 1], connection).is_err());
         assert!(read_users(&format!("{row}\u{1f}"), connection).is_err());
-        let local = read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0\u{1f}\u{1f}x")).unwrap();
+        let local =
+            read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0\u{1f}0\u{1f}\u{1f}x")).unwrap();
         assert_eq!((local[0].0.connection, local[0].1.as_deref()), (None, Some("x")));
         let whole = read_users(
-            &format!("{row}\u{1f}agent\u{1f}{{}}\u{1f}\u{1f}C\u{1f}1\u{1e}{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0"),
+            &format!("{row}\u{1f}agent\u{1f}{{}}\u{1f}\u{1f}C\u{1f}1\u{1f}1\u{1e}{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0"),
             connection,
         )
         .unwrap();
@@ -276,6 +280,6 @@ mod tests {
         assert_eq!(roles, [(Some(crate::domain::Role::Agent), Some("{}")), (None, None)]);
         assert_eq!((whole[0].claims.as_deref(), whole[0].by_sign_in, whole[1].by_sign_in), (Some("C"), true, false));
         assert!(read_users(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}"), connection).is_err());
-        assert!(read_users(&format!("{row}\u{1f}boss\u{1f}\u{1f}\u{1f}\u{1f}0"), connection).is_err());
+        assert!(read_users(&format!("{row}\u{1f}boss\u{1f}\u{1f}\u{1f}\u{1f}0\u{1f}0"), connection).is_err());
     }
 }

@@ -40,6 +40,8 @@ pub struct User {
     pub claims: Option<String>,
     /// A sign-in made the user, and SCIM has not touched it since; lists leave it out.
     pub by_sign_in: bool,
+    /// The person has signed in at least once; lists leave it out.
+    pub has_signed_in: bool,
     /// Grows with each change.
     pub version: i64,
     /// When it was made.
@@ -86,7 +88,7 @@ pub struct UserState<'a> {
 /// The columns of a user.
 pub(super) fn columns(session: &Session) -> String {
     format!(
-        "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.hold_id, u.claims, u.by_sign_in, u.version, u.created_at, u.updated_at, \
+        "u.id, u.account_id, u.connection_id, u.status, u.document, u.role, u.access, u.hold_id, u.claims, u.by_sign_in, u.last_sign_in_at, u.version, u.created_at, u.updated_at, \
          {} AS in_groups",
         packed::groups(session, "u.id")
     )
@@ -423,6 +425,7 @@ pub(super) fn read(row: &sea_orm::QueryResult) -> Result<User, StoreError> {
         hold: row.parsed_opt("user", "hold_id")?,
         claims: row.text_opt("claims")?,
         by_sign_in: row.int("by_sign_in")? == 1,
+        has_signed_in: row.int_opt("last_sign_in_at")?.is_some(),
         version: row.int("version")?,
         created_at: Timestamp::from_millis(row.int("created_at")?),
         updated_at: Timestamp::from_millis(row.int("updated_at")?),

@@ -116,6 +116,7 @@ impl Looking<'_> {
             attributes: &attributes,
             groups: &user.groups,
             said,
+            expected: true,
         };
         let grants = ConnectionGrants { may_grant: connection.may_grant.iter().copied().collect() };
         let entitled = entitle(self.rules, grants, &person)?;

@@ -282,7 +282,8 @@ impl Admitting<'_> {
         change.write(user, &before, after).await
     }
 
-    /// Whether the rules give another role than is stored: a recomputation has not come to the person yet.
+    /// Whether the rules give something else than is stored: a recomputation has not come to the person yet, or the worker
+    /// waited for the first sign-in.
     async fn is_stale(&self, user: &User) -> Result<bool, ServiceError> {
         let said = SaidBefore::of(self.tx, user).await?;
         let attributes = user.attributes()?;
@@ -294,8 +295,10 @@ impl Admitting<'_> {
             attributes: &attributes,
             groups: &user.groups,
             said: &said,
+            expected: true,
         };
-        Ok(self.core.entitle(self.tx, &person).await?.role != user.role)
+        let entitled = self.core.entitle(self.tx, &person).await?;
+        Ok(entitled.role != user.role || entitled.access != user.access)
     }
 
     /// The document of somebody whom SCIM does not know, as it is said now. A userName that is taken stays as it was.
@@ -347,6 +350,7 @@ impl Admitting<'_> {
             attributes: &document,
             groups: &[],
             said: &SaidBefore::counted(self.tx, Some(connection), claims, true).await?,
+            expected: true,
         };
         let entitled = self.core.entitle(self.tx, &person).await?;
         let mut change = self.tx.change();

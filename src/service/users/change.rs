@@ -40,6 +40,7 @@ impl UserChange<'_> {
         let had_access = user.role.is_some() || ends;
         if let Some(claims) = self.signed_in {
             user.claims = Some(claims.to_owned());
+            user.has_signed_in = true;
         } else {
             user.by_sign_in = false;
         }
@@ -52,6 +53,7 @@ impl UserChange<'_> {
             attributes: &after,
             groups: &user.groups,
             said: &said,
+            expected: user.has_signed_in || had_worker(&user),
         };
         let mut entitled = self.core.entitle(self.tx, &person).await?;
         let event: EventId = self.core.ambient.id();
