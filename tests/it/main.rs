@@ -13,4 +13,5 @@ mod monitoring;
 mod pipeline;
 mod program;
 mod scim;
+mod sso;
 mod support;

@@ -19,6 +19,7 @@ mod clock;
 mod database;
 pub mod process;
 mod random;
+pub mod saml;
 mod wait;
 
 pub use app::{Copy, TestApp, slug};
