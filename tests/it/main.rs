@@ -16,4 +16,5 @@ mod program;
 mod scim;
 mod sessions;
 mod sso_oidc;
+mod sso;
 mod support;

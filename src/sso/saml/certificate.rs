@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use x509_cert::certificate::{Certificate as X509, TbsCertificate, Version};
-use x509_cert::der::asn1::{BitString, GeneralizedTime, UtcTime};
+use x509_cert::der::asn1::{Any, BitString, GeneralizedTime, UintRef, UtcTime};
 use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::der::{Decode as _, Encode as _, asn1::Any};
+use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader};
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
@@ -23,6 +23,7 @@ use super::words::refuse;
 use crate::base::{Ambient, Timestamp};
 use crate::sso::{Check, SsoError};
 
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 /// The first instant that `UTCTime` cannot hold (RFC 5280 §4.1.2.5): 2050.
 const GENERALIZED_FROM: u64 = 2_524_608_000;
@@ -98,7 +99,30 @@ impl Certificate {
     }
 }
 
+/// The bits of an RSA modulus (RFC 8017 §A.1.1); nothing for other keys.
+fn rsa_bits(key: &[u8]) -> Result<Option<usize>, x509_cert::der::Error> {
+    let info = SubjectPublicKeyInfoOwned::from_der(key)?;
+    if info.algorithm.oid != RSA {
+        return Ok(None);
+    }
+    let mut reader = SliceReader::new(info.subject_public_key.raw_bytes())?;
+    let bits = reader.sequence(|inside| {
+        let modulus = UintRef::decode(inside)?;
+        UintRef::decode(inside)?;
+        let zeros = modulus.as_bytes().first().map_or(0, |byte| byte.leading_zeros() as usize);
+        Ok(modulus.as_bytes().len() * 8 - zeros)
+    })?;
+    Ok(Some(bits))
+}
+
 fn load(key: &[u8]) -> Result<bergshamra::Key, SsoError> {
+    let bits = rsa_bits(key).map_err(|error| {
+        SsoError::new(Check::Configuration, format!("the certificate's key cannot be read: {error}"))
+    })?;
+    if let Some(bits) = bits.filter(|bits| !(2_048..=8_192).contains(bits)) {
+        let text = format!("the certificate's RSA key has {bits} bits, 2048 to 8192 are taken");
+        return refuse(Check::Algorithm, text);
+    }
     let refused = |error| SsoError::new(Check::Algorithm, format!("the key of the certificate is not taken: {error}"));
     let key = bergshamra::keys::loader::load_spki_der(key).map_err(refused)?;
     if key.data.algorithm_name().starts_with("RSA") || key.data.algorithm_name().starts_with("EC-P") {

@@ -17,6 +17,9 @@ use super::tree::Node;
 use super::words::{refuse, shown};
 use crate::sso::{Check, SsoError};
 
+/// Prefixes that canonicalization is told to keep: each is looked up at each element.
+const MAX_PREFIXES: usize = 16;
+
 /// Who may have signed, and how.
 pub(super) struct Trust {
     keys: Vec<bergshamra::Key>,
@@ -65,6 +68,21 @@ impl Trust {
             names::SHA1 if self.sha1 => Ok(&digest::SHA1_FOR_LEGACY_USE_ONLY),
             other => refuse(Check::Algorithm, format!("the digest algorithm {} is not allowed", shown(other))),
         }
+    }
+
+    /// Checks a signature over plain octets with each key.
+    pub(super) fn verify_octets(&self, method: &str, octets: &[u8], signature: &[u8]) -> Result<(), SsoError> {
+        self.require_method(method)?;
+        let unusable = |error| SsoError::new(Check::Algorithm, format!("the signature cannot be checked: {error}"));
+        let algorithm = bergshamra::crypto::sign::from_uri(method).map_err(unusable)?;
+        for key in &self.keys {
+            // A key of another kind than the algorithm's is an error here, and only means that another key signed.
+            let Ok(Some(key)) = key.to_signing_key() else { continue };
+            if matches!(algorithm.verify(&key, octets, signature), Ok(true)) {
+                return Ok(());
+            }
+        }
+        refuse(Check::Signature, "the signature is not by a key of the identity provider, or what it signs was changed")
     }
 }
 
@@ -222,8 +240,12 @@ fn require_exclusive(method: Node<'_, '_>) -> Result<Vec<String>, SsoError> {
     match children(method)?[..] {
         [] => Ok(Vec::new()),
         [list] if list.is(EXC_C14N, "InclusiveNamespaces") && children(list)?.is_empty() => {
-            let prefixes = list.attribute("PrefixList").unwrap_or_default();
-            Ok(prefixes.split_whitespace().map(str::to_owned).collect())
+            let prefixes = list.attribute("PrefixList").unwrap_or_default().split_whitespace();
+            let prefixes: Vec<String> = prefixes.take(MAX_PREFIXES + 1).map(str::to_owned).collect();
+            if prefixes.len() > MAX_PREFIXES {
+                return refuse(Check::Limit, format!("the canonicalization keeps more than {MAX_PREFIXES} prefixes"));
+            }
+            Ok(prefixes)
         }
         _ => refuse(Check::Signature, "the canonicalization has unknown parameters"),
     }

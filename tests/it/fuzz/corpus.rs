@@ -17,21 +17,23 @@ const LONGEST: usize = 24 * 1024;
 pub struct Corpus {
     pub inputs: Vec<Vec<u8>>,
     json: bool,
+    xml: bool,
 }
 
 impl Corpus {
     /// The kept inputs of the target, and those of the recorded requests.
     pub fn read(target: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut inputs: Vec<Vec<u8>> =
-            files(&root.join("tests/fuzz/corpus").join(target)).iter().map(|file| content(file)).collect();
-        assert!(!inputs.is_empty(), "tests/fuzz/corpus/{target} is empty");
+        let kept =
+            if target == "saml" { root.join("fixtures/saml") } else { root.join("tests/fuzz/corpus").join(target) };
+        let mut inputs: Vec<Vec<u8>> = files(&kept).iter().map(|file| content(file)).collect();
+        assert!(!inputs.is_empty(), "{} is empty", kept.display());
         for file in files(&root.join("fixtures")) {
             if file.extension().is_some_and(|extension| extension == "json") {
                 inputs.extend(recorded(target, &content(&file)));
             }
         }
-        Self { inputs, json: matches!(target, "patch" | "body") }
+        Self { inputs, json: matches!(target, "patch" | "body"), xml: target == "saml" }
     }
 
     /// One of the inputs, damaged in one place or in several.
@@ -39,7 +41,9 @@ impl Corpus {
         let one = random.pick(&self.inputs).cloned().unwrap_or_default();
         let other = random.pick(&self.inputs).cloned().unwrap_or_default();
         let mut input = if self.json && !random.once_in(4) { damage::json(random, &one, &other) } else { one };
-        if !self.json || random.once_in(4) {
+        if self.xml && !random.once_in(4) {
+            input = super::saml::damaged(random, &input, &other);
+        } else if !self.json || random.once_in(4) {
             for _ in 0..=random.below(5) {
                 damage::bytes(random, &mut input, &other);
             }

@@ -13,6 +13,7 @@ mod authorization;
 mod corpus;
 mod damage;
 mod readers;
+mod saml;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -20,6 +20,7 @@ mod database;
 pub mod op;
 pub mod process;
 mod random;
+pub mod saml;
 mod wait;
 
 pub use app::{Copy, TestApp, slug};

@@ -5,10 +5,10 @@
 
 mod conditions;
 mod decrypt;
-mod envelope;
+pub(super) mod envelope;
 mod shape;
 mod statements;
-mod subject;
+pub(super) mod subject;
 
 use uppsala::Document;
 
