@@ -15,6 +15,6 @@ mod pipeline;
 mod program;
 mod scim;
 mod sessions;
-mod sso_oidc;
 mod sso;
+mod sso_oidc;
 mod support;

@@ -2,6 +2,7 @@
 
 mod admit;
 mod flow;
+mod logout;
 mod oidc;
 mod parts;
 mod ports;
@@ -12,6 +13,7 @@ mod setup;
 
 pub use admit::{Admission, Names, NoAccess};
 pub use flow::{Begun, Browser, Ended, Purpose};
+pub use logout::{LoggedOut, LogoutMessage, Onward};
 pub use parts::{OidcPart, Part, SamlPart};
 pub use ports::SignOnPorts;
 pub use realm::ascii_domain;

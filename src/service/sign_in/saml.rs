@@ -144,7 +144,7 @@ impl Core {
         Ok(Ok(Answer { names: names(&identity), idp: idp_session(&identity), identity, pending, relay }))
     }
 
-    async fn saml(&self, name: &str) -> Result<(Connection, Arc<SamlPart>), SignOnError> {
+    pub(super) async fn saml(&self, name: &str) -> Result<(Connection, Arc<SamlPart>), SignOnError> {
         match self.sign_on(name, Means::Saml).await? {
             (connection, Part::Saml(part)) => Ok((connection, part)),
             _ => Err(SignOnError::Unknown),

@@ -1,5 +1,6 @@
 //! Sign-on by identity providers: the way there and the way back.
 
+mod logout;
 mod oidc;
 mod saml;
 
@@ -31,6 +32,7 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .route("/sso/saml/{connection}/login", get(saml::login))
         .route("/sso/saml/{connection}/metadata", get(saml::metadata))
         .route("/sso/saml/{connection}/acs", post(saml::acs))
+        .route("/sso/saml/{connection}/slo", get(logout::redirected).post(logout::posted))
         .route("/sso/oidc/{connection}/login", get(oidc::login))
         .route("/sso/oidc/{connection}/callback", get(oidc::callback))
         .route("/sso/oidc/{connection}/backchannel-logout", post(oidc::back_channel_logout))
@@ -38,7 +40,7 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
 }
 
 /// What a browser brings along.
-fn browser(visitor: &Visitor, headers: &HeaderMap) -> Browser {
+pub(in crate::web) fn browser(visitor: &Visitor, headers: &HeaderMap) -> Browser {
     Browser { secret: visitor.jar.named(headers, BROWSER), session: visitor.session.clone() }
 }
 
@@ -56,7 +58,7 @@ fn purpose(uri: &Uri) -> Purpose {
 }
 
 /// Lets the browser be recognised when it comes back: other sites send it back, too, so the cookie goes along then.
-fn remember(visitor: &Visitor, secret: &str, response: &mut Response) {
+pub(in crate::web) fn remember(visitor: &Visitor, secret: &str, response: &mut Response) {
     if let Some(cookie) = visitor.jar.set_named(BROWSER, secret, SameSite::None, Some(BROWSER_LASTS)) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

@@ -66,36 +66,37 @@ pub(super) async fn acs(
     request: Request,
 ) -> Response {
     let browser = browser(&visitor, request.headers());
-    let form = match form(request).await {
+    let mut form = match form(request).await {
         Ok(form) => form,
         Err(status) => return pages::error(&visitor, status),
     };
-    let (Some(response), relay) = (form.response, form.relay) else {
+    let (Some(response), relay) = (form.take("SAMLResponse"), form.take("RelayState")) else {
         return pages::error(&visitor, StatusCode::BAD_REQUEST);
     };
     show(&visitor, state.core.complete_saml(&connection, response, relay, &browser, &visitor.origin).await)
 }
 
-struct Posted {
-    response: Option<String>,
-    relay: Option<String>,
+/// The fields of a form that a browser brings from another site.
+pub(super) struct Posted(Vec<(String, String)>);
+
+impl Posted {
+    /// Takes a field; one that is there twice is none.
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        let places: Vec<usize> = (0..self.0.len()).filter(|place| self.0[*place].0 == name).collect();
+        match places[..] {
+            [place] => Some(self.0.swap_remove(place).1),
+            _ => None,
+        }
+    }
 }
 
-/// Reads the form; a field that is there twice is none.
-async fn form(request: Request) -> Result<Posted, StatusCode> {
+/// Reads a form.
+pub(super) async fn form(request: Request) -> Result<Posted, StatusCode> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    let body = request.into_body();
-    let body = axum::body::to_bytes(body, LARGEST).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-    let only = |wanted: &str| {
-        let mut values = form_urlencoded::parse(&body).filter(|(name, _)| name == wanted);
-        match (values.next(), values.next()) {
-            (Some((_, value)), None) => Some(value.into_owned()),
-            _ => None,
-        }
-    };
-    Ok(Posted { response: only("SAMLResponse"), relay: only("RelayState") })
+    let body = axum::body::to_bytes(request.into_body(), LARGEST).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    Ok(Posted(form_urlencoded::parse(&body).into_owned().collect()))
 }

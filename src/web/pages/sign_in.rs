@@ -6,16 +6,19 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use http::{StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use url::form_urlencoded;
 
 use super::texts::{Texts, fill};
 use super::view::{Message, Page, show};
-use super::{error, failed, forward};
+use super::{error, failed, forward, post_elsewhere};
 use crate::domain::{Destination, Means};
-use crate::service::Principal;
 use crate::service::local::{Tried, Way};
+use crate::service::sign_in::Onward;
+use crate::service::{Principal, ServiceError};
+use crate::sso::saml::Outgoing;
 use crate::web::WebState;
+use crate::web::auth;
 use crate::web::form::Form;
 use crate::web::visitor::Visitor;
 
@@ -146,16 +149,35 @@ fn problem_of(tried: &Tried) -> (StatusCode, fn(&Texts) -> &'static str) {
     }
 }
 
-/// `POST /sign-out`: ends the session.
-pub(super) async fn out(State(state): State<WebState>, visitor: Visitor, _form: Form) -> Response {
-    if let Some(secret) = &visitor.session
-        && let Err(failure) = state.core.sign_out(secret, &visitor.origin).await
-    {
-        return failed(&visitor, &failure);
-    }
-    let mut response = Visitor::go("/signed-out");
+/// `POST /sign-out`: ends the session, here and at the identity provider if it takes part.
+pub(super) async fn out(State(state): State<WebState>, visitor: Visitor, headers: HeaderMap, _form: Form) -> Response {
+    let mut response = match leave(&state, &visitor, &headers).await {
+        Ok(response) => response,
+        Err(failure) => return failed(&visitor, &failure),
+    };
     visitor.forget_session(&mut response);
     response
+}
+
+async fn leave(state: &WebState, visitor: &Visitor, headers: &HeaderMap) -> Result<Response, ServiceError> {
+    let Some(secret) = &visitor.session else { return Ok(Visitor::go("/signed-out")) };
+    let Some(leaving) = state.core.sign_out(secret, &visitor.origin).await? else {
+        return Ok(Visitor::go("/signed-out"));
+    };
+    let browser = auth::browser(visitor, headers);
+    let Onward::To { message, secret } = state.core.sign_out_onward(&leaving, &browser).await? else {
+        return Ok(Visitor::go("/signed-out"));
+    };
+    let onward = match message {
+        // A redirect that answers a form may not lead to another site.
+        Outgoing::Redirect(url) => Some(forward(visitor, &url)),
+        Outgoing::Post { action, fields } => post_elsewhere(visitor, &action, &fields),
+    };
+    let mut response = onward.unwrap_or_else(|| Visitor::go("/signed-out"));
+    if let Some(secret) = secret {
+        auth::remember(visitor, &secret, &mut response);
+    }
+    Ok(response)
 }
 
 /// `GET /signed-out`
