@@ -290,10 +290,12 @@ impl AddArgs {
             ))?;
             return Ok(());
         };
-        let (connection, facts) =
-            core.add_connection_with(&account, self.name.clone(), settings, setup, BY_COMMAND).await?;
+        let (connection, ways) =
+            core.add_connection_with(&account, self.name.clone(), settings, vec![setup], BY_COMMAND).await?;
         output::line(format_args!("connection {} added; give this to the identity provider:", connection.name))?;
-        output::line(connection_sso::facts(&facts))?;
+        for (_, facts) in &ways {
+            output::line(connection_sso::facts(facts))?;
+        }
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::base::{AccountId, Slug};
 use crate::domain::{Deactivated, LeaverPolicy, LiveCalls, SessionLimits, WorkerAt};
-use crate::store::accounts::{self, Account, TaskRouterSettings};
+pub use crate::store::accounts::Account;
+use crate::store::accounts::{self, TaskRouterSettings};
 use crate::store::audit::AuditEvent;
 
 use super::core::Core;
@@ -119,6 +120,12 @@ impl Core {
             })
             .await?;
         Ok(account)
+    }
+
+    /// An account by its id.
+    pub async fn account_by_id(&self, id: AccountId) -> Result<Account, ServiceError> {
+        let missing = || ServiceError::Missing { kind: "account", name: id.to_string(), hint: String::new() };
+        accounts::by_id(self.store.read(), id).await?.ok_or_else(missing)
     }
 
     /// Changes what becomes of the workers of those who leave from now on; how work in hand is treated holds for those too

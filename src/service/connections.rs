@@ -9,7 +9,8 @@ use crate::domain::{Jit, Role};
 use crate::scim::Dialect;
 use crate::store::accounts::Account;
 use crate::store::audit::AuditEvent;
-use crate::store::connections::{self, Connection, OwnLimits};
+pub use crate::store::connections::Connection;
+use crate::store::connections::{self, OwnLimits};
 use crate::store::recomputes::NewRecompute;
 use crate::store::sso::Part;
 
@@ -88,6 +89,35 @@ impl ConnectionSettings {
 }
 
 impl Core {
+    /// Deletes a connection. Its people stay, without a way in; their workers stay too, until they are deactivated or deleted.
+    pub async fn delete_connection(
+        &self,
+        account: &Account,
+        connection: &Connection,
+        actor: &str,
+    ) -> Result<(), ServiceError> {
+        let at = self.ambient.now();
+        let id: EventId = self.ambient.id();
+        let event = AuditEvent {
+            actor: actor.to_owned(),
+            account: account.id,
+            ..event("connection.delete", id, at, connection, None)
+        };
+        let connection = connection.clone();
+        self.store
+            .configure(move |tx| {
+                let (connection, event) = (connection.clone(), event.clone());
+                Box::pin(async move {
+                    let mut change = tx.change();
+                    change.delete_connection(&connection, at);
+                    change.audit(&event)?;
+                    tx.apply(change).await?;
+                    Ok::<_, ServiceError>(())
+                })
+            })
+            .await
+    }
+
     /// Makes a connection. Unless told otherwise it speaks `auto` and may grant supervisor and agent.
     pub async fn add_connection(
         &self,
@@ -96,7 +126,7 @@ impl Core {
         settings: ConnectionSettings,
     ) -> Result<Connection, ServiceError> {
         let connection = self.new_connection(account, name, settings);
-        self.insert_connection(&connection, None).await?;
+        self.insert_connection(&connection, Vec::new()).await?;
         Ok(connection)
     }
 
@@ -112,28 +142,29 @@ impl Core {
             jit: None,
             claims: json!({}),
             enabled: true,
+            deleted: false,
             created_at: self.ambient.now(),
         };
         settings.apply(&mut connection);
         connection
     }
 
-    /// Writes a new connection, with a way to sign in if there is one.
+    /// Writes a new connection, with its ways to sign in.
     pub(super) async fn insert_connection(
         &self,
         connection: &Connection,
-        part: Option<(Part, AuditEvent)>,
+        parts: Vec<(Part, AuditEvent)>,
     ) -> Result<(), ServiceError> {
         let event = event("connection.create", self.ambient.id(), self.ambient.now(), connection, None);
         let made = connection.clone();
         self.store
             .configure(move |tx| {
-                let (made, event, part) = (made.clone(), event.clone(), part.clone());
+                let (made, event, parts) = (made.clone(), event.clone(), parts.clone());
                 Box::pin(async move {
                     let mut change = tx.change();
                     change.insert_connection(&made)?;
                     change.audit(&event)?;
-                    if let Some((part, event)) = &part {
+                    for (part, event) in &parts {
                         change.set_part(part);
                         change.audit(event)?;
                     }
@@ -202,7 +233,9 @@ impl Core {
 
     /// All connections of an account by name.
     pub async fn list_connections(&self, account: &Account) -> Result<Vec<Connection>, ServiceError> {
-        Ok(connections::of_account(self.store.read(), account.id).await?)
+        let mut found = connections::of_account(self.store.read(), account.id).await?;
+        found.retain(|connection| !connection.deleted);
+        Ok(found)
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Connection {
     pub claims: Value,
     /// Whether it is in use; a disabled one refuses every request.
     pub enabled: bool,
+    /// It was deleted: its people remain, and it is shown nowhere.
+    pub deleted: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -112,6 +114,30 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Deletes a connection: its tokens and clients open nothing any longer, nobody signs in by it, its domains and its name
+    /// are free. Its people keep naming it.
+    pub fn delete_connection(&mut self, connection: &Connection, at: Timestamp) {
+        let (id, account) = (connection.id.to_string(), connection.account.to_string());
+        for table in ["scim_token", "oauth_client"] {
+            let sql = format!("UPDATE {table} SET revoked_at = ? WHERE connection_id = ? AND revoked_at IS NULL");
+            self.push(Sql::new(sql).bind(at.millis()).bind(id.as_str()));
+        }
+        for table in ["sso", "sso_domain"] {
+            self.push(Sql::new(format!("DELETE FROM {table} WHERE connection_id = ?")).bind(id.as_str()));
+        }
+        self.push(
+            Sql::new(
+                "UPDATE connection SET state = 'deleted', name = ?, updated_at = ? WHERE account_id = ? AND id = ?",
+            )
+            .bind(format!("deleted-{id}"))
+            .bind(at.millis())
+            .bind(account)
+            .bind(id),
+        );
+    }
+}
+
 fn state(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
 }
@@ -161,6 +187,7 @@ fn read(row: &sea_orm::QueryResult) -> Result<Connection, StoreError> {
         jit: row.parsed_opt("connection", "jit")?,
         claims: row.json("connection", "claims")?,
         enabled: row.text("state")? == "enabled",
+        deleted: row.text("state")? == "deleted",
         created_at: Timestamp::from_millis(row.int("created_at")?),
     })
 }

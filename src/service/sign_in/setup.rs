@@ -155,7 +155,7 @@ impl Core {
         self.sso_facts(connection, &part)
     }
 
-    /// Makes a connection with a way to sign in, together or not at all.
+    /// Makes a connection with ways to sign in, together or not at all.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] with what to change, [`ServiceError::Taken`] for the name.
@@ -164,15 +164,22 @@ impl Core {
         account: &Account,
         name: Slug,
         settings: ConnectionSettings,
-        setup: SsoSetup,
+        setups: Vec<SsoSetup>,
         actor: &str,
-    ) -> Result<(Connection, SsoFacts), ServiceError> {
-        let (part, refresh_at) = self.prepare_part(None, setup).await?;
+    ) -> Result<(Connection, Vec<(Means, SsoFacts)>), ServiceError> {
+        let mut parts = Vec::with_capacity(setups.len());
+        for setup in setups {
+            parts.push(self.prepare_part(None, setup).await?);
+        }
         let connection = self.new_connection(account, name, settings);
-        let row = self.seal_part(&connection, &part, refresh_at)?;
-        let event = self.event(account, &connection, actor, "connection.sso", part.means(), Some(&shown(&part)));
-        self.insert_connection(&connection, Some((row, event))).await?;
-        let facts = self.sso_facts(&connection, &part)?;
+        let (mut rows, mut facts) = (Vec::new(), Vec::new());
+        for (part, refresh_at) in &parts {
+            let row = self.seal_part(&connection, part, *refresh_at)?;
+            let event = self.event(account, &connection, actor, "connection.sso", part.means(), Some(&shown(part)));
+            rows.push((row, event));
+            facts.push((part.means(), self.sso_facts(&connection, part)?));
+        }
+        self.insert_connection(&connection, rows).await?;
         Ok((connection, facts))
     }
 
