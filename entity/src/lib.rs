@@ -6,6 +6,7 @@ pub mod access_token;
 pub mod account;
 pub mod api_key;
 pub mod audit_event;
+pub mod broker;
 pub mod connection;
 pub mod copy;
 pub mod counter;

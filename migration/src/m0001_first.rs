@@ -143,6 +143,12 @@ CREATE TABLE sso (
 --
 CREATE INDEX sso_refresh ON sso (refresh_at) WHERE refresh_at IS NOT NULL
 --
+CREATE TABLE broker (
+    account_id $text NOT NULL PRIMARY KEY REFERENCES account (id),
+    settings $text NOT NULL,
+    updated_at bigint NOT NULL
+)
+--
 CREATE TABLE sso_domain (
     connection_id $text NOT NULL REFERENCES connection (id),
     domain $text NOT NULL,
@@ -744,6 +750,8 @@ DROP TABLE sign_in_flow
 DROP TABLE sso_link
 --
 DROP TABLE sso_domain
+--
+DROP TABLE broker
 --
 DROP TABLE sso
 --

@@ -10,6 +10,7 @@ pub mod connection;
 mod connection_sso;
 pub mod credentials;
 pub mod demo;
+pub mod flex_sso;
 pub mod holds;
 pub mod inventory;
 pub mod migrate;
@@ -104,6 +105,8 @@ pub enum Command {
     Rules(rules::RulesCommand),
     #[command(subcommand)]
     Holds(holds::HoldsCommand),
+    #[command(subcommand)]
+    FlexSso(flex_sso::FlexSsoCommand),
     #[command(subcommand)]
     Pushes(pushes::PushesCommand),
     Receipts(receipts::ReceiptsArgs),
@@ -213,6 +216,7 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Client(client) => client.run(&core).await,
                 Command::Rules(rules) => rules.run(&core).await,
                 Command::Holds(holds) => holds.run(&core).await,
+                Command::FlexSso(flex) => flex.run(&core).await,
                 Command::Pushes(pushes) => pushes.run(&core).await,
                 Command::Receipts(receipts) => receipts.run(config, &core).await,
                 Command::Reconcile(reconcile) => reconcile.run(config, &core, &wake).await,

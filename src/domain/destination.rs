@@ -7,9 +7,9 @@ use std::fmt;
 pub struct Destination(String);
 
 /// The first segments of pages that a sign-in may lead to; the page of the person itself has none.
-const PAGES: [&str; 8] = ["", "account", "connections", "people", "queues", "rules", "sessions", "teams"];
+const PAGES: [&str; 9] = ["", "account", "connections", "flex", "people", "queues", "rules", "sessions", "teams"];
 /// The longest.
-const LONGEST: usize = 512;
+const LONGEST: usize = 2_048;
 
 impl Destination {
     /// Reads a path with its query, as it came from a browser or an identity provider; anything but a page of ours is none.

@@ -93,13 +93,13 @@ impl SaidBefore {
     }
 }
 
-/// The role that the rules give somebody, without writing it.
-pub(super) fn role_by_rules(
+/// What the rules give somebody who is active, without writing it.
+pub(super) fn by_rules(
     rules: &RuleSet,
     grants: ConnectionGrants,
     user: &User,
     said: &SaidBefore,
-) -> Result<Option<Role>, ServiceError> {
+) -> Result<Option<Entitled>, ServiceError> {
     if !user.status.may_have_access() {
         return Ok(None);
     }
@@ -114,7 +114,7 @@ pub(super) fn role_by_rules(
         said,
         expected: true,
     };
-    Ok(entitle(rules, grants, &person)?.role)
+    entitle(rules, grants, &person).map(Some)
 }
 
 /// Computes what rules give to a person, whatever the status.

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod api_keys;
 mod authenticate;
 mod backlogs;
+pub mod broker;
 pub mod bulk;
 mod cache;
 pub mod clients;

@@ -15,7 +15,7 @@ use crate::store::{StoreError, connections, users};
 
 use super::cache::load_rules;
 use super::core::Core;
-use super::entitle::{SaidBefore, role_by_rules};
+use super::entitle::{Entitled, SaidBefore, by_rules};
 use super::error::ServiceError;
 use super::principal::{By, Known, Principal, SessionFacts};
 use super::sign_ins::{Attempt, Origin, Outcome};
@@ -169,6 +169,16 @@ impl Core {
         home: ConnectionId,
         user: UserId,
     ) -> Result<Option<Role>, ServiceError> {
+        Ok(self.by_rules_now(account, home, user).await?.and_then(|entitled| entitled.role))
+    }
+
+    /// All that the rules give now.
+    pub(super) async fn by_rules_now(
+        &self,
+        account: AccountId,
+        home: ConnectionId,
+        user: UserId,
+    ) -> Result<Option<Entitled>, ServiceError> {
         let (read, epoch) = (self.store.read(), self.store.epoch().await?);
         let rules = match self.caches.known_rules(epoch, account) {
             Some(rules) => rules,
@@ -178,7 +188,7 @@ impl Core {
         let Some(connection) = connections.iter().find(|connection| connection.id == home) else { return Ok(None) };
         let grants = ConnectionGrants { may_grant: connection.may_grant.iter().copied().collect() };
         let Some(user) = users::by_id(read, home, user).await? else { return Ok(None) };
-        role_by_rules(&rules, grants, &user, &SaidBefore::of(read, &user).await?)
+        by_rules(&rules, grants, &user, &SaidBefore::of(read, &user).await?)
     }
 
     async fn touch_session(&self, id: SessionId, now: Timestamp) {

@@ -9,6 +9,7 @@ mod apart;
 pub mod api_keys;
 pub mod audit;
 pub mod backlog;
+pub mod broker;
 mod change;
 pub mod clients;
 pub mod connections;

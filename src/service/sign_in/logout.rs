@@ -32,7 +32,7 @@ pub enum LogoutMessage {
 }
 
 impl LogoutMessage {
-    fn incoming(&self) -> Incoming<'_> {
+    pub(in crate::service) fn incoming(&self) -> Incoming<'_> {
         match self {
             Self::Query(query) => Incoming::Query(query),
             Self::Form { message, relay_state } => Incoming::Form { message, relay_state: relay_state.as_deref() },

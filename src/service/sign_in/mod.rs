@@ -19,4 +19,6 @@ pub use ports::SignOnPorts;
 pub use realm::ascii_domain;
 pub use refresh::KeyStep;
 pub use saml::Beginning;
+pub(super) use saml::blocking;
+pub(super) use setup::invalid;
 pub use setup::{MetadataFrom, OidcSetup, SamlSetup, SsoFacts, SsoSetup};

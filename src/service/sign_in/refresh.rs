@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::base::{Causes, EventId, fold};
 use crate::domain::Means;
-use crate::sso::saml::{Certificate, IdpSettings};
+use crate::sso::saml::{Certificate, IdpSettings, ServiceKeys};
 use crate::store::accounts::{self, Account};
 use crate::store::audit::AuditEvent;
 use crate::store::connections::Connection;
@@ -139,24 +139,32 @@ impl Core {
         let none = || ServiceError::Invalid("the connection has no SAML".to_owned());
         let Some(Part::Saml(part)) = self.part(connection.id, Means::Saml).await? else { return Err(none()) };
         let mut part = SamlPart::clone(&part);
-        let more = part.keys.all().len() > 1;
-        match step {
-            KeyStep::Announce => {
-                let ambient = self.ambient.clone();
-                let mut keys = part.keys.clone();
-                let made = move || keys.announce(&ambient).map(|()| keys);
-                part.keys = blocking(made).await?.map_err(invalid)?;
-            }
-            KeyStep::Promote if more => part.keys.promote(),
-            KeyStep::Retire if more => part.keys.retire(),
-            KeyStep::Promote | KeyStep::Retire => {
-                return Err(ServiceError::Invalid("there is one key only: announce the next one first".to_owned()));
-            }
-        }
+        part.keys = self.step_of_keys(part.keys, step).await?;
         let next = part.metadata_url.as_ref().map(|_| self.ambient.now().after(REFRESH));
         let part = Part::Saml(Arc::new(part));
         self.store_part(account, connection, &part, next, actor).await?;
         self.sso_facts(connection, &part)
+    }
+
+    /// Keys after a step of their rotation.
+    pub(in crate::service) async fn step_of_keys(
+        &self,
+        mut keys: ServiceKeys,
+        step: KeyStep,
+    ) -> Result<ServiceKeys, ServiceError> {
+        let more = keys.all().len() > 1;
+        match step {
+            KeyStep::Announce => {
+                let ambient = self.ambient.clone();
+                keys = blocking(move || keys.announce(&ambient).map(|()| keys)).await?.map_err(invalid)?;
+            }
+            KeyStep::Promote if more => keys.promote(),
+            KeyStep::Retire if more => keys.retire(),
+            KeyStep::Promote | KeyStep::Retire => {
+                return Err(ServiceError::Invalid("there is one key only: announce the next one first".to_owned()));
+            }
+        }
+        Ok(keys)
     }
 
     /// Forgets which subject a user is linked to: the next sign-in links anew. Says whether there was a link.

@@ -175,7 +175,9 @@ impl Judged {
 }
 
 /// Runs what takes milliseconds of a processor where nobody waits for it.
-pub(super) async fn blocking<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, ServiceError> {
+pub(in crate::service) async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServiceError> {
     tokio::task::spawn_blocking(job).await.map_err(|error| {
         StoreError::Damaged { table: "sign_in_flow", what: format!("a sign-in broke off: {error}") }.into()
     })

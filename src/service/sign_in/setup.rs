@@ -474,6 +474,6 @@ impl OidcSetup {
     }
 }
 
-pub(super) fn invalid(error: SsoError) -> ServiceError {
+pub(in crate::service) fn invalid(error: SsoError) -> ServiceError {
     ServiceError::Invalid(error.detail)
 }

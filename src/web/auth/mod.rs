@@ -1,5 +1,6 @@
 //! Sign-on by identity providers: the way there and the way back.
 
+mod flex;
 mod logout;
 mod oidc;
 mod saml;
@@ -33,6 +34,9 @@ pub(super) fn routes(state: &WebState) -> Router<WebState> {
         .route("/sso/saml/{connection}/metadata", get(saml::metadata))
         .route("/sso/saml/{connection}/acs", post(saml::acs))
         .route("/sso/saml/{connection}/slo", get(logout::redirected).post(logout::posted))
+        .route("/sso/flex/{account}/metadata", get(flex::metadata))
+        .route("/sso/flex/{account}/login", get(flex::redirected).post(flex::posted))
+        .route("/flex", get(flex::go))
         .route("/sso/oidc/{connection}/login", get(oidc::login))
         .route("/sso/oidc/{connection}/callback", get(oidc::callback))
         .route("/sso/oidc/{connection}/backchannel-logout", post(oidc::back_channel_logout))
