@@ -40,6 +40,8 @@ pub struct Model {
     /// The outcome of the rules with its reasons (JSON).
     #[sea_orm(column_type = "Text")]
     pub access: Option<String>,
+    /// How often the person lost all access: what was given out before a loss opens nothing after it.
+    pub access_losses: i64,
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are the help texts here, which are not Markdown")]
 
 pub mod account;
+pub mod api_key;
 pub mod backlog;
 pub mod check_config;
 pub mod client;
@@ -13,6 +14,7 @@ pub mod inventory;
 pub mod migrate;
 pub mod orphans;
 pub mod output;
+pub mod owner;
 mod progress;
 pub mod pushes;
 pub mod receipts;
@@ -20,6 +22,7 @@ pub mod reconcile;
 pub mod rules;
 mod secret_file;
 pub mod serve;
+pub mod sign_ins;
 pub mod signal;
 mod span;
 pub mod stand_in;
@@ -101,6 +104,12 @@ pub enum Command {
     #[command(subcommand)]
     Rules(rules::RulesCommand),
     #[command(subcommand)]
+    Owner(owner::OwnerCommand),
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
+    #[command(subcommand)]
+    SignIns(sign_ins::SignInsCommand),
+    #[command(subcommand)]
     Pushes(pushes::PushesCommand),
     Receipts(receipts::ReceiptsArgs),
     Reconcile(reconcile::ReconcileArgs),
@@ -170,6 +179,7 @@ impl Cli {
             Command::Serve(serve) => (serve.listen.clone(), serve.public_url.clone()),
             Command::Demo(demo) => (demo.listen.clone(), None),
             Command::Client(client) => (None, client.public_url().map(str::to_owned)),
+            Command::Owner(owner) => (None, owner.public_url().map(str::to_owned)),
             _ => (None, None),
         };
         let global = &self.global;
@@ -208,6 +218,9 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Token(token) => token.run(&core).await,
                 Command::Client(client) => client.run(&core).await,
                 Command::Rules(rules) => rules.run(&core).await,
+                Command::Owner(owner) => owner.run(&core).await,
+                Command::ApiKey(key) => key.run(&core).await,
+                Command::SignIns(sign_ins) => sign_ins.run(&core).await,
                 Command::Pushes(pushes) => pushes.run(&core).await,
                 Command::Receipts(receipts) => receipts.run(config, &core).await,
                 Command::Reconcile(reconcile) => reconcile.run(config, &core, &wake).await,

@@ -94,6 +94,7 @@ impl Core {
             means: Means::Password,
             idp: IdpSession::default(),
             ends_at: None,
+            authenticated_at: None,
         };
         let opened = self.open_session(wanted, before, origin, attempt).await?;
         self.forget_attempts(name).await?;

@@ -48,6 +48,8 @@ pub struct NewSession {
     pub idp: IdpSession,
     /// The end that the identity provider sets.
     pub ends_at: Option<Timestamp>,
+    /// When the person proved who they are, if the identity provider says so; none: now.
+    pub authenticated_at: Option<Timestamp>,
 }
 
 /// What the browser is given.
@@ -89,7 +91,7 @@ impl Core {
             means: wanted.means,
             times: SessionTimes {
                 created_at: now,
-                authenticated_at: now,
+                authenticated_at: wanted.authenticated_at.map_or(now, |said| said.min(now)),
                 last_seen_at: now,
                 ends_at: wanted.ends_at.map_or(end, |said| said.min(end)),
             },

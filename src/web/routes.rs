@@ -8,7 +8,7 @@ use crate::domain::Action;
 
 /// Who may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) enum Who {
+pub enum Who {
     /// Anybody.
     Anyone,
     /// Who has a session, if the role allows the action.
@@ -19,7 +19,7 @@ pub(in crate::web) enum Who {
 
 /// What shows that a page of ours caused a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) enum Forgery {
+pub enum Forgery {
     /// Nothing is changed.
     Reads,
     /// The browser says so, and the form has our hidden field.
@@ -27,13 +27,12 @@ pub(in crate::web) enum Forgery {
     /// The browser says so; or there is a key, which no browser sends by itself.
     Origin,
     /// The protocol itself does: an answer of an identity provider comes from another site, and belongs to a request of ours.
-    #[expect(dead_code, reason = "routes of sign-on have it")]
     Protocol,
 }
 
 /// How whoever may not come is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) enum Kind {
+pub enum Kind {
     /// With a page, or the way to sign in.
     Page,
     /// With problem+json.
@@ -42,17 +41,17 @@ pub(in crate::web) enum Kind {
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::web) struct Row {
+pub struct Row {
     /// The method; `HEAD` goes by `GET`.
-    pub(in crate::web) method: &'static str,
+    pub method: &'static str,
     /// The path as the router knows it.
-    pub(in crate::web) path: &'static str,
+    pub path: &'static str,
     /// Who may come.
-    pub(in crate::web) who: Who,
+    pub who: Who,
     /// What shows where it comes from.
-    pub(in crate::web) forgery: Forgery,
+    pub forgery: Forgery,
     /// How refusals look.
-    pub(in crate::web) kind: Kind,
+    pub kind: Kind,
 }
 
 const fn page(method: &'static str, path: &'static str, who: Who, forgery: Forgery) -> Row {
@@ -64,7 +63,7 @@ const fn api(method: &'static str, path: &'static str, action: Action, forgery: 
 }
 
 /// The table.
-pub(in crate::web) const ROUTES: &[Row] = &[
+pub const ROUTES: &[Row] = &[
     page("GET", "/", Who::Person(Action::SeeSelf), Forgery::Reads),
     page("GET", "/assets/{name}", Who::Anyone, Forgery::Reads),
     page("GET", "/sign-in", Who::Anyone, Forgery::Reads),
