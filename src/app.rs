@@ -206,7 +206,11 @@ impl App {
         )?);
         routers.refresh().await?;
         tasks.spawn(Arc::clone(&routers).keep_fresh(stop.clone()));
-        let keep = housekeeping::Keep { pushes: config.push_log.keep, receipts: config.receipts.keep };
+        let keep = housekeeping::Keep {
+            pushes: config.push_log.keep,
+            receipts: config.receipts.keep,
+            sign_ins: config.sign_ins.keep,
+        };
         tasks.spawn(housekeeping::run(Arc::clone(&core), keep, stop.clone()));
         tasks.spawn(housekeeping::watch_removals(Arc::clone(&core), config.receipts.late_after, stop.clone()));
         let (pushes, writer) = PushLog::new(Arc::clone(core.store()));

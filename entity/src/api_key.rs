@@ -24,6 +24,8 @@ pub struct Model {
     /// The most that it may do.
     #[sea_orm(column_type = "Text")]
     pub role: String,
+    /// How often the person whose it is had lost all access when it was made.
+    pub access_losses: i64,
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub last_used_at: Option<i64>,

@@ -37,6 +37,8 @@ pub struct Model {
     pub last_seen_at: i64,
     /// The latest end, as it was known at the beginning.
     pub ends_at: i64,
+    /// How often the person had lost all access when it began.
+    pub access_losses: i64,
     #[sea_orm(column_type = "Text")]
     pub address: String,
     /// Shortened.

@@ -50,6 +50,8 @@ pub struct Model {
     pub by_sign_in: i64,
     #[sea_orm(nullable)]
     pub last_sign_in_at: Option<i64>,
+    /// How often the person lost all access: what was given out before a loss opens nothing after it.
+    pub access_losses: i64,
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,

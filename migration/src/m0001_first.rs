@@ -208,14 +208,13 @@ CREATE TABLE session (
     authenticated_at bigint NOT NULL,
     last_seen_at bigint NOT NULL,
     ends_at bigint NOT NULL,
+    access_losses bigint NOT NULL,
     address $text NOT NULL,
     user_agent $text NOT NULL,
     ended_at bigint
 ) $hot
 --
-CREATE INDEX session_person ON session (user_id, id) WHERE ended_at IS NULL
---
-CREATE INDEX session_account ON session (account_id, id) WHERE ended_at IS NULL
+CREATE INDEX session_person ON session (account_id, user_id, id) WHERE ended_at IS NULL
 --
 CREATE INDEX session_idp_session ON session (connection_id, idp_session) WHERE ended_at IS NULL AND idp_session IS NOT NULL
 --
@@ -255,6 +254,7 @@ CREATE TABLE api_key (
     name $text NOT NULL,
     hint $text NOT NULL,
     role $text NOT NULL,
+    access_losses bigint NOT NULL,
     created_at bigint NOT NULL,
     expires_at bigint,
     last_used_at bigint,
@@ -315,6 +315,7 @@ CREATE TABLE "user" (
     claims $text,
     by_sign_in bigint NOT NULL DEFAULT 0,
     last_sign_in_at bigint,
+    access_losses bigint NOT NULL DEFAULT 0,
     version bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
@@ -329,7 +330,7 @@ CREATE INDEX user_not_active ON "user" (account_id, connection_id, id) WHERE sta
 --
 CREATE INDEX user_account_page ON "user" (account_id, id)
 --
-CREATE INDEX user_local_name ON "user" (user_name_fold) WHERE connection_id IS NULL AND status <> 'deleted'
+CREATE INDEX user_local_name ON "user" (connection_id, user_name_fold) WHERE connection_id IS NULL AND status <> 'deleted'
 --
 CREATE INDEX user_external_id ON "user" (connection_id, external_id, id) WHERE status <> 'deleted'
 --

@@ -21,6 +21,7 @@ const WATCHED: Duration = Duration::from_secs(2);
 pub(super) struct Keep {
     pub(super) pushes: Duration,
     pub(super) receipts: Duration,
+    pub(super) sign_ins: Duration,
 }
 
 /// Logs removals that take too long, until it is told to stop.
@@ -57,9 +58,26 @@ pub(super) async fn run(core: Arc<Core>, keep: Keep, stop: CancellationToken) {
         if let Err(error) = core.refresh_metadata().await {
             tracing::warn!(error = %Causes(&error), "the metadata of identity providers was not read again");
         }
+        sweep_sign_on(&core, keep.sign_ins).await;
         if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;
         }
+    }
+}
+
+/// What signing in leaves behind.
+async fn sweep_sign_on(core: &Core, keep: Duration) {
+    if let Err(error) = core.sweep_sign_ins(keep).await {
+        tracing::warn!(error = %Causes(&error), "old attempts were not deleted from the log of sign-ins");
+    }
+    if let Err(error) = core.sweep_sessions().await {
+        tracing::warn!(error = %Causes(&error), "old sessions were not deleted");
+    }
+    if let Err(error) = core.sweep_links().await {
+        tracing::warn!(error = %Causes(&error), "old links were not deleted");
+    }
+    if let Err(error) = core.sweep_attempts().await {
+        tracing::warn!(error = %Causes(&error), "old counts of attempts were not deleted");
     }
 }
 

@@ -10,9 +10,9 @@ use super::output::{self, Table};
 use super::{Outcome, SecretFile};
 use crate::base::Slug;
 use crate::config::Config;
-use crate::domain::{Deactivated, LeaverPolicy, LiveCalls, WorkerAt};
+use crate::domain::{Deactivated, LeaverPolicy, LiveCalls, SessionLimits, WorkerAt};
 use crate::service::Core;
-use crate::service::accounts::{DEFAULT, LeaverChange, workspace_taken};
+use crate::service::accounts::{DEFAULT, LeaverChange, SessionChange, workspace_taken};
 use crate::store::accounts::TaskRouterSettings;
 
 /// Contact centres: one TaskRouter workspace each, and everything that belongs to it.
@@ -93,7 +93,33 @@ impl LeaverArgs {
     }
 }
 
-/// Change what becomes of the workers of those who leave. What is not named stays as it is.
+/// How long sessions of the account's people last.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct SessionArgs {
+    /// After how long without a request a session ends, as in 30m or 2h [default: 1h]
+    #[arg(long, value_name = "SPAN", group = "change", value_parser = session_span)]
+    pub session_idle: Option<Duration>,
+    /// After how long a session ends in any case, as in 12h or 7d [default: 12h]
+    #[arg(long, value_name = "SPAN", group = "change", value_parser = session_span)]
+    pub session_absolute: Option<Duration>,
+}
+
+impl SessionArgs {
+    const fn change(self) -> SessionChange {
+        SessionChange { idle: self.session_idle, absolute: self.session_absolute }
+    }
+}
+
+/// Reads a limit of sessions.
+fn session_span(text: &str) -> Result<Duration, String> {
+    let span = super::span::span(text)?;
+    if (SessionLimits::SHORTEST..=SessionLimits::LONGEST).contains(&span) {
+        return Ok(span);
+    }
+    Err("a session lasts from 5m to 30d".to_owned())
+}
+
+/// Change what becomes of the workers of those who leave, and how long sessions last. What is not named stays as it is.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES)]
 pub struct SetArgs {
@@ -108,13 +134,17 @@ pub struct SetArgs {
     /// are there stay.
     #[arg(long, value_name = "provisioning|sign-in", group = "change")]
     pub worker_at: Option<WorkerAt>,
+    /// How long sessions last.
+    #[command(flatten)]
+    pub sessions: SessionArgs,
 }
 
 const SET_EXAMPLES: &str = "\
 Examples:
   rollcall account set default --live-calls drain --drain-for 30m
   rollcall account set acme-uk --deactivated keep-offline
-  rollcall account set default --worker-at sign-in";
+  rollcall account set default --worker-at sign-in
+  rollcall account set default --session-idle 30m --session-absolute 10h";
 
 /// List the accounts, what becomes of the workers of those who leave, how many workers wait to be removed, made or changed at
 /// TaskRouter, and how many people wait for a decision about a hold.
@@ -150,7 +180,8 @@ impl AccountCommand {
                     core.set_worker_at(&account, worker_at).await?;
                 }
                 let leavers = core.set_leaver_policy(&account, set.leavers.change()).await?;
-                output::line(format_args!("account {}: {}", account.name, policy(&leavers)))?;
+                let sessions = core.set_session_limits(&account, set.sessions.change()).await?;
+                output::line(format_args!("account {}: {}; {}", account.name, policy(&leavers), limits(sessions)))?;
             }
             Self::List(_) => {
                 let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "LEAVERS", "WAITING", "HELD", "SINCE"]);
@@ -206,6 +237,16 @@ fn policy(leavers: &LeaverPolicy) -> String {
         Deactivated::Remove => live_calls,
         Deactivated::KeepOffline => format!("{live_calls}, deactivated keep-offline"),
     }
+}
+
+/// How long sessions last, for people.
+fn limits(sessions: SessionLimits) -> String {
+    let written = super::span::written;
+    format!(
+        "sessions end after {} without a request, {} at the latest",
+        written(sessions.idle),
+        written(sessions.absolute)
+    )
 }
 
 /// Where the workers of the account `default` are, unless at the stand-in.

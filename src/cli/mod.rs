@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are the help texts here, which are not Markdown")]
 
 pub mod account;
+pub mod api_key;
 pub mod backlog;
 pub mod check_config;
 pub mod client;
@@ -16,6 +17,7 @@ pub mod inventory;
 pub mod migrate;
 pub mod orphans;
 pub mod output;
+pub mod owner;
 mod progress;
 pub mod pushes;
 pub mod receipts;
@@ -23,6 +25,7 @@ pub mod reconcile;
 pub mod rules;
 mod secret_file;
 pub mod serve;
+pub mod sign_ins;
 pub mod signal;
 mod span;
 pub mod stand_in;
@@ -108,6 +111,12 @@ pub enum Command {
     #[command(subcommand)]
     FlexSso(flex_sso::FlexSsoCommand),
     #[command(subcommand)]
+    Owner(owner::OwnerCommand),
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
+    #[command(subcommand)]
+    SignIns(sign_ins::SignInsCommand),
+    #[command(subcommand)]
     Pushes(pushes::PushesCommand),
     Receipts(receipts::ReceiptsArgs),
     Reconcile(reconcile::ReconcileArgs),
@@ -177,6 +186,7 @@ impl Cli {
             Command::Serve(serve) => (serve.listen.clone(), serve.public_url.clone()),
             Command::Demo(demo) => (demo.listen.clone(), None),
             Command::Client(client) => (None, client.public_url().map(str::to_owned)),
+            Command::Owner(owner) => (None, owner.public_url().map(str::to_owned)),
             _ => (None, None),
         };
         let global = &self.global;
@@ -217,6 +227,9 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Rules(rules) => rules.run(&core).await,
                 Command::Holds(holds) => holds.run(&core).await,
                 Command::FlexSso(flex) => flex.run(&core).await,
+                Command::Owner(owner) => owner.run(&core).await,
+                Command::ApiKey(key) => key.run(&core).await,
+                Command::SignIns(sign_ins) => sign_ins.run(&core).await,
                 Command::Pushes(pushes) => pushes.run(&core).await,
                 Command::Receipts(receipts) => receipts.run(config, &core).await,
                 Command::Reconcile(reconcile) => reconcile.run(config, &core, &wake).await,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Outcome, signal};
+use super::{Outcome, output, signal};
 use crate::app::App;
 use crate::base::Ambient;
 use crate::config::Config;
@@ -38,6 +38,12 @@ impl ServeArgs {
     pub async fn run(&self, config: &Config) -> Outcome {
         let stop = signal::stop()?;
         let app = App::start(config, Ambient::system()).await?;
+        if app.public_url().starts_with("http://") {
+            tracing::warn!(
+                url = app.public_url(),
+                "PEOPLE REACH THIS SERVER BY PLAIN HTTP: cookies of sessions have neither Secure nor the prefix __Host-. Set ROLLCALL_PUBLIC_URL to an https address"
+            );
+        }
         tracing::info!(
             address = %app.address(),
             scim = app.core().scim_url(),
@@ -45,6 +51,13 @@ impl ServeArgs {
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );
+        let core = app.core();
+        if let Some(link) = core.first_owner_link(&core.ensure_default_account().await?).await? {
+            // To standard output: logs are kept and shipped, and this is a secret.
+            output::line(format_args!(
+                "There is no owner yet. To become the owner, open this link within 24 hours: {link}"
+            ))?;
+        }
         app.run(stop).await?;
         tracing::info!("stopped");
         Ok(())

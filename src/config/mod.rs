@@ -50,6 +50,8 @@ pub struct Config {
     pub oauth: OauthConfig,
     /// The log of pushes.
     pub push_log: PushLogConfig,
+    /// The log of sign-ins.
+    pub sign_ins: SignInsConfig,
     /// Receipts of those who left.
     pub receipts: ReceiptsConfig,
     /// Bringing workers into step.
@@ -171,6 +173,13 @@ pub struct TwilioCredentials {
 pub struct OauthConfig {
     /// How long access tokens are good.
     pub access_token_lifetime: Duration,
+}
+
+/// The table `[sign_ins]`.
+#[derive(Debug, Clone, Copy)]
+pub struct SignInsConfig {
+    /// How long attempts are kept.
+    pub keep: Duration,
 }
 
 /// The table `[push_log]`.
@@ -398,6 +407,9 @@ impl Config {
             oauth: OauthConfig { access_token_lifetime: reader.seconds("oauth.access_token_lifetime_s", 60, 86_400) },
             push_log: PushLogConfig {
                 keep: Duration::from_hours(24 * reader.number::<u64>("push_log.keep_days", 1, 3_650)),
+            },
+            sign_ins: SignInsConfig {
+                keep: Duration::from_hours(24 * reader.number::<u64>("sign_ins.keep_days", 1, 3_650)),
             },
             receipts: ReceiptsConfig {
                 keep: Duration::from_hours(24 * reader.number::<u64>("receipts.keep_days", 1, 3_650)),

@@ -27,6 +27,15 @@ pub struct LeaverChange {
     pub deactivated: Option<Deactivated>,
 }
 
+/// What is to change in [`SessionLimits`]; none: it stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionChange {
+    /// Without a request.
+    pub idle: Option<Duration>,
+    /// In any case.
+    pub absolute: Option<Duration>,
+}
+
 impl LeaverChange {
     /// The policy with what changes.
     #[must_use]
@@ -199,6 +208,55 @@ impl Core {
                     change.audit(&event)?;
                     tx.apply(change).await?;
                     Ok::<_, ServiceError>(())
+                })
+            })
+            .await
+    }
+
+    /// Changes how long sessions of an account's people last, of those too that stand. Nothing is written if nothing changes.
+    pub async fn set_session_limits(
+        &self,
+        account: &Account,
+        change: SessionChange,
+    ) -> Result<SessionLimits, ServiceError> {
+        let (id, at, event) = (account.id, self.ambient.now(), self.ambient.id());
+        self.store
+            .keep(move |tx| {
+                Box::pin(async move {
+                    let missing = || ServiceError::Missing {
+                        kind: "account",
+                        name: id.to_string(),
+                        hint: String::new(),
+                    };
+                    let before = accounts::by_id(tx, id).await?.ok_or_else(missing)?.sessions;
+                    let after = SessionLimits {
+                        idle: change.idle.unwrap_or(before.idle),
+                        absolute: change.absolute.unwrap_or(before.absolute),
+                    };
+                    if after == before {
+                        return Ok(after);
+                    }
+                    let limits = |limits: SessionLimits| {
+                        Some(json!({"session_idle_s": limits.idle.as_secs(), "session_absolute_s": limits.absolute.as_secs()}))
+                    };
+                    let event = AuditEvent {
+                        id: event,
+                        at,
+                        account: id,
+                        connection: None,
+                        actor: "command".to_owned(),
+                        request: String::new(),
+                        action: "account.set",
+                        target_kind: "account",
+                        target_id: id.to_string(),
+                        before: limits(before),
+                        after: limits(after),
+                    };
+                    let mut change = tx.change();
+                    change.set_session_limits(id, after, at);
+                    change.audit(&event)?;
+                    tx.apply(change).await?;
+                    Ok::<_, ServiceError>(after)
                 })
             })
             .await

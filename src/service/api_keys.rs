@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::base::{AccountId, ApiKeyId, Causes, SecretToken, Timestamp, token_hash};
 use crate::domain::Role;
+use crate::scim::ScimError;
 use crate::store::StoreError;
 pub use crate::store::api_keys::ApiKey;
 use crate::store::api_keys::{self, Bearer, KeyOwner};
@@ -56,10 +57,10 @@ impl Core {
         }
         if let Some(maker) = maker {
             if maker.session().is_none() {
-                return Err(ServiceError::Invalid("a key cannot make keys: sign in for that".to_owned()));
+                return Err(ScimError::forbidden("A key cannot make keys: sign in for that.").into());
             }
             if wanted.role > maker.role {
-                return Err(ServiceError::Invalid("a key may do no more than who makes it".to_owned()));
+                return Err(ScimError::forbidden("A key may do no more than who makes it.").into());
             }
         }
         let (secret, now) = (SecretToken::generate(&self.ambient, PREFIX), self.ambient.now());

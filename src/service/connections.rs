@@ -199,6 +199,9 @@ impl Core {
                     settings.apply(&mut after);
                     let mut change = tx.change();
                     change.set_connection(&after, at)?;
+                    if !after.enabled {
+                        change.end_sessions_of_connection(account, after.id, at);
+                    }
                     if before.may_grant != after.may_grant {
                         change.insert_recompute(&NewRecompute {
                             id: recompute,

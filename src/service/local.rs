@@ -95,6 +95,7 @@ impl Core {
             idp: IdpSession::default(),
             ends_at: None,
             replaces: None,
+            authenticated_at: None,
         };
         let opened = self.open_session(wanted, before, origin, attempt).await?;
         self.forget_attempts(name).await?;

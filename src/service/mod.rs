@@ -24,6 +24,7 @@ pub mod local;
 mod members;
 pub mod owner;
 pub mod passwords;
+pub mod people;
 mod principal;
 pub mod pushes;
 pub mod receipts;

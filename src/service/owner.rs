@@ -83,6 +83,15 @@ impl Core {
         Ok(url)
     }
 
+    /// A link like that, if the account has neither a local owner nor an open link: for the first start.
+    pub async fn first_owner_link(&self, account: &Account) -> Result<Option<String>, ServiceError> {
+        let open = links::is_open(self.store.read(), account.id, LinkKind::Owner, self.ambient.now()).await?;
+        if open || self.has_local_owner(account.id).await? {
+            return Ok(None);
+        }
+        self.create_owner_link(account).await.map(Some)
+    }
+
     /// The account whose owner a link makes, if the link works.
     pub async fn owner_link(&self, secret: &str) -> Result<Option<Account>, ServiceError> {
         let Some(link) = self.open_link(secret).await? else { return Ok(None) };
@@ -141,6 +150,7 @@ impl Core {
             idp: crate::store::sessions::IdpSession::default(),
             ends_at: None,
             replaces: None,
+            authenticated_at: None,
         };
         Ok(Became::Owner(self.open_session(wanted, before, origin, attempt).await?))
     }

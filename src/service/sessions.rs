@@ -51,6 +51,8 @@ pub struct NewSession {
     /// The hash of the secret of the session whose place it takes: browsers keep that to themselves when another site sends
     /// them.
     pub replaces: Option<String>,
+    /// When the person proved who they are, if the identity provider says so; none: now.
+    pub authenticated_at: Option<Timestamp>,
 }
 
 /// What the browser is given.
@@ -92,7 +94,7 @@ impl Core {
             means: wanted.means,
             times: SessionTimes {
                 created_at: now,
-                authenticated_at: now,
+                authenticated_at: wanted.authenticated_at.map_or(now, |said| said.min(now)),
                 last_seen_at: now,
                 ends_at: wanted.ends_at.map_or(end, |said| said.min(end)),
             },

@@ -78,8 +78,8 @@ impl Change {
     pub fn insert_api_key(&mut self, key: &ApiKey, hash: &str) {
         self.push(
             Sql::new(
-                "INSERT INTO api_key (id, hash, account_id, user_id, name, hint, role, created_at, expires_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO api_key (id, hash, account_id, user_id, name, hint, role, created_at, expires_at, access_losses) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, COALESCE((SELECT access_losses FROM \"user\" WHERE id = ?), 0))",
             )
             .bind(key.id.to_string())
             .bind(hash)
@@ -89,7 +89,8 @@ impl Change {
             .bind(key.hint.as_str())
             .bind(key.role.as_str())
             .bind(key.created_at.millis())
-            .bind(key.expires_at.map(Timestamp::millis)),
+            .bind(key.expires_at.map(Timestamp::millis))
+            .bind(key.user.map(|user| user.to_string())),
         );
     }
 
@@ -108,7 +109,8 @@ impl Change {
 pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<Bearer>, StoreError> {
     let named = if session.is_postgres() { "strpos(r.users, k.user_id)" } else { "instr(r.users, k.user_id)" };
     let sql = Sql::new(format!(
-        "SELECT {COLUMNS}, a.name AS account_name, u.account_id AS home_account, u.status, u.role AS owner_role, u.user_name, \
+        "SELECT {COLUMNS}, a.name AS account_name, u.account_id AS home_account, u.access_losses, \
+         k.access_losses AS known_losses, u.status, u.role AS owner_role, u.user_name, \
          u.document, u.connection_id AS home, c.name AS connection_name, c.state, \
          CAST(CASE WHEN EXISTS (SELECT 1 FROM recompute r WHERE r.account_id = k.account_id \
          AND (r.users IS NULL OR {named} > 0)) THEN 1 ELSE 0 END AS bigint) AS unsettled \
@@ -121,6 +123,8 @@ pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<Bearer>, St
         None => None,
         // The person is gone, or of another account: nobody has the key.
         Some(_) if row.text_opt("home_account")?.as_deref() != Some(&*row.text("account_id")?) => return Ok(None),
+        // So is what the person had before losing all access.
+        Some(_) if row.int_opt("access_losses")? != Some(row.int("known_losses")?) => return Ok(None),
         Some(_) => {
             let enabled = row.text_opt("state")?.as_deref() == Some("enabled");
             let home = row.parsed_opt("user", "home")?;

@@ -113,6 +113,23 @@ pub async fn open_by_hash(session: &Session, hash: &str, now: Timestamp) -> Resu
     Ok(found.filter(|link| now < link.expires_at))
 }
 
+/// Whether an account has an open link of that kind for whoever has it.
+pub async fn is_open(
+    session: &Session,
+    account: AccountId,
+    kind: LinkKind,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql = Sql::new(
+        "SELECT 1 AS one FROM one_time_link WHERE account_id = ? AND kind = ? AND user_id IS NULL AND used_at IS NULL \
+         AND voided_at IS NULL AND expires_at > ? LIMIT 1",
+    )
+    .bind(account.to_string())
+    .bind(kind.as_str())
+    .bind(now.millis());
+    Ok(session.one(sql).await?.is_some())
+}
+
 /// Uses a link up; says whether it was still open, which only one of several is told.
 pub async fn use_up(tx: &Tx, link: LinkId, at: Timestamp) -> Result<bool, StoreError> {
     let sql = Sql::new(

@@ -70,11 +70,13 @@ pub async fn by_id(session: &Session, account: AccountId, user: UserId) -> Resul
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
-/// Whether an account has an active owner who is local. Local accounts are few, and have an index of their own.
+/// Whether an account has an active owner who is local.
 pub async fn has_owner(session: &Session, account: AccountId) -> Result<bool, StoreError> {
+    // Local accounts are few, and have an index of their own. The account is an expression so that SQLite does not take the
+    // index of all people of the account for the better one.
     let sql = Sql::new(
-        "SELECT 1 AS one FROM \"user\" WHERE connection_id IS NULL AND status <> 'deleted' AND user_name_fold > '' \
-         AND account_id = ? AND status = 'active' AND role = 'owner' LIMIT 1",
+        "SELECT 1 AS one FROM \"user\" WHERE connection_id IS NULL AND status <> 'deleted' \
+         AND account_id || '' = ? AND status = 'active' AND role = 'owner' LIMIT 1",
     );
     Ok(session.one(sql.bind(account.to_string())).await?.is_some())
 }

@@ -28,6 +28,7 @@ mod open;
 pub mod order;
 mod packed;
 mod patience;
+pub mod people;
 pub mod pushes;
 pub mod receipts;
 pub mod recomputes;

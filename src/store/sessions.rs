@@ -76,14 +76,18 @@ pub struct Standing {
 const COLUMNS: &str = "s.id, s.account_id, s.user_id, s.connection_id, s.means, s.created_at, s.authenticated_at, \
                        s.last_seen_at, s.ends_at, s.address, s.user_agent";
 
+/// It began after the person last lost all access.
+const SINCE: &str = "s.access_losses = (SELECT u.access_losses FROM \"user\" u WHERE u.id = s.user_id)";
+
 impl Change {
     /// Begins a session.
     pub fn insert_session(&mut self, session: &SignedIn, idp: &IdpSession, hash: &str) {
         self.push(
             Sql::new(
                 "INSERT INTO session (id, hash, account_id, user_id, connection_id, means, idp_subject, idp_session, logout, \
-                 created_at, authenticated_at, last_seen_at, ends_at, address, user_agent) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 created_at, authenticated_at, last_seen_at, ends_at, address, user_agent, access_losses) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
+                 COALESCE((SELECT access_losses FROM \"user\" WHERE id = ?), -1))",
             )
             .bind(session.id.to_string())
             .bind(hash)
@@ -99,7 +103,8 @@ impl Change {
             .bind(session.times.last_seen_at.millis())
             .bind(session.times.ends_at.millis())
             .bind(session.address.as_str())
-            .bind(session.user_agent.as_str()),
+            .bind(session.user_agent.as_str())
+            .bind(session.user.to_string()),
         );
     }
 
@@ -122,6 +127,16 @@ impl Change {
         );
     }
 
+    /// Ends all sessions that began through a connection.
+    pub fn end_sessions_of_connection(&mut self, account: AccountId, connection: ConnectionId, at: Timestamp) {
+        self.push(
+            Sql::new("UPDATE session SET ended_at = ? WHERE account_id = ? AND connection_id = ? AND ended_at IS NULL")
+                .bind(at.millis())
+                .bind(account.to_string())
+                .bind(connection.to_string()),
+        );
+    }
+
     /// Ends all sessions of a person.
     pub fn end_sessions_of_user(&mut self, account: AccountId, user: UserId, at: Timestamp) {
         self.push(
@@ -138,7 +153,8 @@ pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<Standing>, 
     let names = if session.is_postgres() { "strpos(r.users, s.user_id)" } else { "instr(r.users, s.user_id)" };
     let sql = Sql::new(format!(
         "SELECT {COLUMNS}, s.idp_subject, s.idp_session, s.logout, u.status, u.role, u.user_name, u.document, \
-         u.connection_id AS home, u.account_id AS home_account, a.name AS account_name, a.session_idle_ms, a.session_absolute_ms, c.name AS connection_name, c.state, \
+         u.connection_id AS home, u.account_id AS home_account, \
+         u.access_losses, s.access_losses AS known_losses, a.name AS account_name, a.session_idle_ms, a.session_absolute_ms, c.name AS connection_name, c.state, \
          CAST(CASE WHEN EXISTS (SELECT 1 FROM recompute r WHERE r.account_id = s.account_id \
          AND (r.users IS NULL OR {names} > 0)) THEN 1 ELSE 0 END AS bigint) AS unsettled \
          FROM session s JOIN \"user\" u ON u.id = s.user_id \
@@ -147,7 +163,7 @@ pub async fn by_hash(session: &Session, hash: &str) -> Result<Option<Standing>, 
     ));
     let Some(row) = session.one(sql.bind(hash)).await? else { return Ok(None) };
     // Compared here: as a condition of the join it would let PostgreSQL look for the person among all of the account.
-    if row.text("home_account")? != row.text("account_id")? {
+    if row.text("home_account")? != row.text("account_id")? || row.int("access_losses")? != row.int("known_losses")? {
         return Ok(None);
     }
     let state = row.text_opt("state")?;
@@ -178,7 +194,8 @@ pub async fn of_user(
     limit: u64,
 ) -> Result<Vec<SignedIn>, StoreError> {
     let mut sql = Sql::new(format!(
-        "SELECT {COLUMNS} FROM session s WHERE s.user_id = ? AND s.account_id = ? AND s.ended_at IS NULL ORDER BY s.id DESC"
+        "SELECT {COLUMNS} FROM session s WHERE s.user_id = ? AND s.account_id = ? AND s.ended_at IS NULL AND {SINCE} \
+         ORDER BY s.id DESC"
     ))
     .bind(user.to_string())
     .bind(account.to_string());
@@ -186,29 +203,13 @@ pub async fn of_user(
     session.all(sql).await?.iter().map(read).collect()
 }
 
-/// The sessions of an account that were not ended, the newest first, before one of them.
-pub async fn of_account(
-    session: &Session,
-    account: AccountId,
-    before: Option<SessionId>,
-    limit: u64,
-) -> Result<Vec<SignedIn>, StoreError> {
-    let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM session s WHERE s.account_id = ? AND s.ended_at IS NULL"))
-        .bind(account.to_string());
-    if let Some(before) = before {
-        sql.push(Sql::new(" AND s.id < ?").bind(before.to_string()));
-    }
-    sql.push_str(" ORDER BY s.id DESC");
-    sql.push_limit(limit);
-    session.all(sql).await?.iter().map(read).collect()
-}
-
 /// One session of an account, unless it was ended.
 pub async fn by_id(session: &Session, account: AccountId, id: SessionId) -> Result<Option<SignedIn>, StoreError> {
-    let sql =
-        Sql::new(format!("SELECT {COLUMNS} FROM session s WHERE s.id = ? AND s.account_id = ? AND s.ended_at IS NULL"))
-            .bind(id.to_string())
-            .bind(account.to_string());
+    let sql = Sql::new(format!(
+        "SELECT {COLUMNS} FROM session s WHERE s.id = ? AND s.account_id = ? AND s.ended_at IS NULL AND {SINCE}"
+    ))
+    .bind(id.to_string())
+    .bind(account.to_string());
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 

@@ -94,6 +94,9 @@ pub(super) fn columns(session: &Session) -> String {
     )
 }
 
+/// Counts that a person has no access any longer: sessions and keys from before open nothing, even if access comes back.
+const LOSS: &str = ", access_losses = access_losses + 1";
+
 impl Change {
     /// Makes a user. The userName may be taken, so this must be the first part of a change.
     pub fn insert_user(&mut self, user: &UserState<'_>) -> Result<(), StoreError> {
@@ -146,6 +149,9 @@ impl Change {
             Some(claims) => sql.push(Sql::new(", claims = ?").bind(claims)),
             None => sql.push_str(", by_sign_in = 0"),
         }
+        if !user.status.may_have_access() || user.role.is_none() {
+            sql.push_str(LOSS);
+        }
         // A column that is not named is not written to its index either.
         if old.user_name != new.user_name {
             sql.push(
@@ -182,29 +188,18 @@ impl Change {
 
     /// Sets what the rules give to a user, and nothing that an identity provider can see.
     pub fn set_access(&mut self, account: AccountId, user: UserId, role: Option<Role>, access: Option<&str>) {
-        self.push(
-            Sql::new("UPDATE \"user\" SET role = ?, access = ? WHERE account_id = ? AND id = ?")
-                .bind(role.map(Role::as_str))
-                .bind(access)
-                .bind(account.to_string())
-                .bind(user.to_string()),
-        );
-    }
-
-    /// Keeps what a sign-in said.
-    pub fn set_claims(&mut self, account: AccountId, user: UserId, claims: &str) {
-        self.push(
-            Sql::new("UPDATE \"user\" SET claims = ? WHERE account_id = ? AND id = ?")
-                .bind(claims)
-                .bind(account.to_string())
-                .bind(user.to_string()),
-        );
+        let mut sql = Sql::new("UPDATE \"user\" SET role = ?, access = ?").bind(role.map(Role::as_str)).bind(access);
+        if role.is_none() {
+            sql.push_str(LOSS);
+        }
+        sql.push(Sql::new(" WHERE account_id = ? AND id = ?").bind(account.to_string()).bind(user.to_string()));
+        self.push(sql);
     }
 
     /// Marks a user as deleted: it is gone for SCIM, and its userName and keys are free.
     pub fn delete_user(&mut self, user: &User, at: Timestamp) {
         self.push(
-            Sql::new("UPDATE \"user\" SET status = 'deleted', role = NULL, access = NULL, version = ?, updated_at = ?, deleted_at = ? WHERE account_id = ? AND id = ?")
+            Sql::new("UPDATE \"user\" SET status = 'deleted', role = NULL, access = NULL, version = ?, updated_at = ?, deleted_at = ?, access_losses = access_losses + 1 WHERE account_id = ? AND id = ?")
                 .bind(user.version + 1)
                 .bind(at.millis())
                 .bind(at.millis())

@@ -2,6 +2,7 @@
 //!
 //! Handlers read the request, call one use case and show its result.
 
+mod api;
 mod auth;
 mod cookie;
 mod error;
@@ -31,8 +32,10 @@ use ipnet::IpNet;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
+pub use api::openapi;
 pub use ops::Readiness;
 pub use ops::{Telling, ops_site};
+pub use routes::{Forgery, Kind, ROUTES, Row, Who};
 pub use server::{ServerSettings, serve};
 pub use traffic::{Traffic, TrafficCounts};
 
@@ -105,6 +108,7 @@ pub fn site(state: WebState) -> Site {
         .merge(oauth::routes())
         .merge(pages::routes(&state))
         .merge(auth::routes(&state))
+        .merge(api::routes(&state))
         .fallback(pages::no_such_page)
         .layer(axum::middleware::map_response(as_declared))
         .layer(axum::middleware::from_fn_with_state(state.clone(), request_id::trace))

@@ -8,7 +8,7 @@ use crate::domain::Action;
 
 /// Who may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) enum Who {
+pub enum Who {
     /// Anybody.
     Anyone,
     /// Who has a session, if the role allows the action.
@@ -19,7 +19,7 @@ pub(in crate::web) enum Who {
 
 /// What shows that a page of ours caused a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) enum Forgery {
+pub enum Forgery {
     /// Nothing is changed.
     Reads,
     /// The browser says so, and the form has our hidden field.
@@ -32,7 +32,7 @@ pub(in crate::web) enum Forgery {
 
 /// How whoever may not come is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::web) enum Kind {
+pub enum Kind {
     /// With a page, or the way to sign in.
     Page,
     /// With problem+json.
@@ -41,17 +41,17 @@ pub(in crate::web) enum Kind {
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::web) struct Row {
+pub struct Row {
     /// The method; `HEAD` goes by `GET`.
-    pub(in crate::web) method: &'static str,
+    pub method: &'static str,
     /// The path as the router knows it.
-    pub(in crate::web) path: &'static str,
+    pub path: &'static str,
     /// Who may come.
-    pub(in crate::web) who: Who,
+    pub who: Who,
     /// What shows where it comes from.
-    pub(in crate::web) forgery: Forgery,
+    pub forgery: Forgery,
     /// How refusals look.
-    pub(in crate::web) kind: Kind,
+    pub kind: Kind,
 }
 
 const fn page(method: &'static str, path: &'static str, who: Who, forgery: Forgery) -> Row {
@@ -63,7 +63,7 @@ const fn api(method: &'static str, path: &'static str, action: Action, forgery: 
 }
 
 /// The table.
-pub(in crate::web) const ROUTES: &[Row] = &[
+pub const ROUTES: &[Row] = &[
     page("GET", "/", Who::Person(Action::SeeSelf), Forgery::Reads),
     page("GET", "/assets/{name}", Who::Anyone, Forgery::Reads),
     page("GET", "/sign-in", Who::Anyone, Forgery::Reads),
@@ -91,6 +91,11 @@ pub(in crate::web) const ROUTES: &[Row] = &[
     page("POST", "/sso/oidc/{connection}/backchannel-logout", Who::Anyone, Forgery::Protocol),
     api("GET", "/api/v1/me", Action::SeeSelf, Forgery::Reads),
     api("GET", "/api/v1/users", Action::SeePeople, Forgery::Reads),
+    api("GET", "/api/v1/connections", Action::SeeConnections, Forgery::Reads),
+    api("POST", "/api/v1/connections", Action::ChangeConnections, Forgery::Origin),
+    api("GET", "/api/v1/connections/{id}", Action::SeeConnections, Forgery::Reads),
+    api("PATCH", "/api/v1/connections/{id}", Action::ChangeConnections, Forgery::Origin),
+    api("DELETE", "/api/v1/connections/{id}", Action::ChangeConnections, Forgery::Origin),
     api("GET", "/api/v1/sessions", Action::OwnSessions, Forgery::Reads),
     api("DELETE", "/api/v1/sessions", Action::OwnSessions, Forgery::Origin),
     api("DELETE", "/api/v1/sessions/{id}", Action::OwnSessions, Forgery::Origin),

@@ -260,6 +260,7 @@ impl Core {
             means,
             idp,
             ends_at: identity.session_ends_at,
+            authenticated_at: identity.authenticated_at,
             replaces: pending.and_then(|pending| pending.session),
         };
         let outcome = if stepped_up.is_some() { Outcome::SteppedUp } else { Outcome::SignedIn };

@@ -80,6 +80,11 @@ fn alerts_name_metrics_that_exist() {
 }
 
 #[test]
+fn openapi_json_is_current() {
+    is_current("docs/openapi.json", &format!("{}\n", rollcall::web::openapi().unwrap()));
+}
+
+#[test]
 fn security_tests_md_is_current() {
     is_current("docs/security-tests.md", &security::page());
 }

@@ -118,7 +118,11 @@ fn half_of_the_credentials_is_a_mistake_and_none_means_the_stand_in() {
         let server = installation.serve().await;
         let loud = |line: &str| line.contains("NO TWILIO CREDENTIALS").then_some(());
         server.running.stderr.find("that a stand-in is used", loud).await;
-        assert_eq!(server.running.stdout.all(), Vec::<String>::new(), "logs go to standard error");
+        let printed = |line: &str| line.contains("/owner/rcl_").then(|| line.to_owned());
+        let link = server.running.stdout.find("the link of the first start", printed).await;
+        assert_eq!(server.running.stdout.all(), [link.as_str()], "logs go to standard error");
+        let secret = link.rsplit('/').next().unwrap();
+        assert!(server.running.stderr.all().iter().all(|line| !line.contains(secret)), "the link is in no log");
         assert!(server.running.stderr.all().iter().all(|line| line.starts_with('{')), "JSON where no terminal is");
         server.stop().await;
         installation.set("ROLLCALL_TASKROUTER__ACCOUNT_SID", "AC00000000000000000000000000000000");

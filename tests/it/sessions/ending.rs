@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rollcall::base::SecretToken;
 use rollcall::domain::Role;
 use rollcall::service::connections::ConnectionSettings;
 use rollcall::service::sign_ins::{Attempt, Origin, Outcome};
@@ -23,24 +24,43 @@ async fn s46_every_way_out_ends_sessions(db: Db) {
     assert_eq!(who.person.map(|person| person.user_name).as_deref(), Some(ANA));
 
     for off in [json!(false), json!("False")] {
+        let session = again(&app, &ana).await;
         app.scim.patch(&path, &active(off)).await.expect(200);
         assert!(!stands(&app, &session).await);
         app.scim.patch(&path, &active(json!(true))).await.expect(200);
-        assert!(stands(&app, &session).await, "what decides is what holds now");
+        assert!(!stands(&app, &session).await, "access that comes back brings no session back");
     }
+    let session = again(&app, &ana).await;
     app.scim.patch(&path, &json!([{"op": "replace", "value": {"active": false}}])).await.expect(200);
     assert!(!stands(&app, &session).await, "without a path");
     app.scim.put(&path, &json!({"schemas": [USER], "userName": ANA, "active": true})).await.expect(200);
-    assert!(stands(&app, &session).await);
+    assert!(!stands(&app, &session).await);
+    let session = again(&app, &ana).await;
     app.scim.put(&path, &json!({"schemas": [USER], "userName": ANA, "active": false})).await.expect(200);
     assert!(!stands(&app, &session).await, "by PUT");
     app.scim.set_active(&ana.user, true).await;
+    let session = again(&app, &ana).await;
     app.scim.remove_member(&ana.group, &ana.user).await;
     assert!(!stands(&app, &session).await, "the group that gave access");
     app.scim.add_member(&ana.group, &ana.user).await;
-    assert!(stands(&app, &session).await);
+    assert!(!stands(&app, &session).await);
+    let session = again(&app, &ana).await;
+    let user = ana.user.parse().unwrap();
+    assert_eq!(app.core().sessions_of(app.account.id, user).await.unwrap().len(), 1);
+    let bulk = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{"method": "PATCH", "path": path, "data": {"Operations": [{"op": "replace", "path": "active", "value": false}]}}]});
+    app.scim.post("/Bulk", &bulk).await.expect(200);
+    assert!(!stands(&app, &session).await, "in a bulk request");
+    app.scim.set_active(&ana.user, true).await;
+    let session = again(&app, &ana).await;
     app.scim.delete(&path).await.expect(204);
     assert!(!stands(&app, &session).await, "deleted");
+}
+
+async fn again(app: &TestApp, ana: &Ana) -> SecretToken {
+    let session = sign_in(app, &ana.user, IdpSession::default()).await;
+    assert!(stands(app, &session).await);
+    session
 }
 
 async fn a_disabled_connection_ends_the_sessions_of_its_people(db: Db) {
@@ -50,6 +70,9 @@ async fn a_disabled_connection_ends_the_sessions_of_its_people(db: Db) {
     let off = ConnectionSettings { enabled: Some(false), ..ConnectionSettings::default() };
     app.core().set_connection(&app.account, &slug("idp"), off).await.unwrap();
     assert!(!stands(&app, &session).await);
+    let on = ConnectionSettings { enabled: Some(true), ..ConnectionSettings::default() };
+    app.core().set_connection(&app.account, &slug("idp"), on).await.unwrap();
+    assert!(!stands(&app, &session).await, "it has ended");
 }
 
 async fn s46_nobody_uses_what_waits_to_be_taken(db: Db) {
@@ -199,11 +222,16 @@ async fn s46_another_copy_refuses_at_once(db: Db) {
     }
     let app: TestApp = app(db).await;
     let ana = Ana::with_access(&app).await;
-    let session = sign_in(&app, &ana.user, IdpSession::default()).await;
     let copy = app.copy(&[], std::sync::Arc::default()).await;
-    assert!(copy.core().signed_in(session.expose()).await.unwrap().is_some());
-    app.scim.set_active(&ana.user, false).await;
-    assert!(copy.core().signed_in(session.expose()).await.unwrap().is_none());
+    for _ in 0..10 {
+        let session = sign_in(&app, &ana.user, IdpSession::default()).await;
+        let mut browser = copy.browser().with_session(session.expose());
+        browser.get("/").await.has_status(200);
+        app.scim.set_active(&ana.user, false).await;
+        browser.get("/").await.has_status(303);
+        app.scim.set_active(&ana.user, true).await;
+        browser.get("/").await.has_status(303);
+    }
     copy.stop().await;
 }
 

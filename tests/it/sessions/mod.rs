@@ -1,6 +1,10 @@
 //! Sessions: when they begin, what ends them, and what people and scripts may do with them.
 
+mod api;
+mod doors;
 mod ending;
+mod owner;
+mod pages;
 
 use rollcall::base::{SecretToken, Timestamp};
 use rollcall::domain::Means;
@@ -8,7 +12,7 @@ use rollcall::service::sessions::NewSession;
 use rollcall::service::sign_ins::{Attempt, Origin, Outcome};
 use rollcall::store::sessions::IdpSession;
 
-use crate::support::{Db, TestApp, slug};
+use crate::support::{Answer, Browser, Db, PUBLIC_URL, TestApp, slug};
 
 /// Who is in the group is an agent.
 const RULES: &str = "[[rule]]\nname = \"agents\"\nwhen = 'groups.display eq \"CC Agents\"'\nrole = \"agent\"\n";
@@ -54,6 +58,7 @@ pub(crate) async fn open(
         idp,
         ends_at,
         replaces: None,
+        authenticated_at: None,
     };
     let origin = Origin {
         address: Some("203.0.113.9".parse().unwrap()),
@@ -71,4 +76,29 @@ pub(crate) async fn open(
 
 pub(crate) async fn stands(app: &TestApp, secret: &SecretToken) -> bool {
     app.core().signed_in(secret.expose()).await.unwrap().is_some()
+}
+
+pub(crate) const OWNER: &str = "owner@acme.example";
+pub(crate) const WORD: &str = "orange pedal volcano mist";
+
+/// The path of a link.
+pub(crate) fn path_of(url: &str) -> String {
+    url.strip_prefix(PUBLIC_URL).expect("a link to the public URL").to_owned()
+}
+
+/// Becomes the owner of the account `default` by a link; the browser is signed in then.
+pub(crate) async fn owner(app: &TestApp) -> Browser {
+    let mut browser = app.browser();
+    let path = path_of(&app.core().create_owner_link(&app.account).await.unwrap());
+    browser.get(&path).await.has_status(200);
+    let fields = [("name", OWNER), ("password", WORD), ("again", WORD)];
+    browser.post(&path, &fields).await.has_status(303);
+    browser
+}
+
+/// Signs in with name and password; the answer to the password.
+pub(crate) async fn by_password(browser: &mut Browser, name: &str, password: &str) -> Answer {
+    browser.get("/sign-in").await.has_status(200);
+    browser.post("/sign-in", &[("name", name)]).await.has_status(200);
+    browser.post("/sign-in/password", &[("name", name), ("password", password)]).await
 }

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::browser::Browser;
 use super::client::Scim;
 use super::clock::TestClock;
 use super::database::{Db, Sql, TestDatabase};
@@ -30,7 +31,7 @@ use rollcall::taskrouter::stand_in::{Outcome, StandIn};
 /// How long the workers may take to be in step before a test fails.
 const SETTLE: Duration = Duration::from_mins(1);
 /// Where identity providers reach the server: fixed, so that answers can be compared as text.
-const PUBLIC_URL: &str = "https://rollcall.example";
+pub const PUBLIC_URL: &str = "https://rollcall.example";
 /// Seals the secrets of test databases, which hold none.
 const SECRET_KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
@@ -194,6 +195,11 @@ impl TestApp {
     /// The TaskRouter of the account `default`, as the server calls it.
     pub fn router(&self) -> Arc<dyn TaskRouter> {
         self.running().routers.for_account(self.account.id).expect("the account has a TaskRouter")
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.scim)
     }
 
     /// Where the server listens.
@@ -368,9 +374,9 @@ impl Copy {
         self.running.as_ref().expect("it runs")
     }
 
-    /// Its use cases.
-    pub fn core(&self) -> &Arc<Core> {
-        &self.running().core
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&Scim::new(self.running().address, None))
     }
 
     /// Its own stand-in.

@@ -177,6 +177,13 @@ impl Draft {
         self
     }
 
+    /// Takes another path, as it stands.
+    #[must_use]
+    pub fn path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
     /// Sets a header; none takes it away.
     #[must_use]
     pub fn header(mut self, name: &str, value: Option<&str>) -> Self {

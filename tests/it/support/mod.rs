@@ -14,6 +14,7 @@
 //! which makes the tests `a_user_can_be_read::sqlite` and `a_user_can_be_read::postgres`.
 
 mod app;
+mod browser;
 mod client;
 mod clock;
 mod database;
@@ -23,7 +24,8 @@ mod random;
 pub mod saml;
 mod wait;
 
-pub use app::{Copy, TestApp, slug};
+pub use app::{Copy, PUBLIC_URL, TestApp, slug};
+pub use browser::Browser;
 pub use client::{Answer, ENTERPRISE, ERROR, GROUP, Scim, USER, encoded, ids};
 pub use clock::TestClock;
 pub use database::{Db, Sql, TestDatabase};
