@@ -59,6 +59,7 @@ fn elliptic_curves_and_longer_digests_are_taken() {
             "http://www.w3.org/2001/04/xmldsig-more#sha384",
         ),
         (Key::Idp, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512", "http://www.w3.org/2001/04/xmlenc#sha512"),
+        (Key::Idp, "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1", "http://www.w3.org/2001/04/xmlenc#sha256"),
     ] {
         let mut world = World::new();
         world.idp.certificates = vec![Key::Next.certificate(), key.certificate()];

@@ -125,6 +125,16 @@ fn s07_size_depth_and_width_are_capped_and_answered_quickly() {
 }
 
 #[test]
+fn s07_attributes_are_capped() {
+    let world = World::new();
+    let mut message = world.message();
+    message.attributes = (0..501).map(|n| (format!("a{n}"), vec!["x".to_owned()])).collect();
+    refused(&world, &message.xml(Signing::Both), Check::Limit);
+    message.attributes.pop();
+    world.verify(&message.send(Signing::Both)).unwrap();
+}
+
+#[test]
 fn s07_a_thousand_groups_are_taken() {
     let world = World::new();
     let mut message = world.message();

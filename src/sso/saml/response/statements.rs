@@ -21,6 +21,9 @@ const EMAIL_NAMES: [&str; 6] = [
     "Email",
 ];
 
+/// Attributes of a person that are read; a value each, or thousands of groups in one, is usual.
+const MAX_ATTRIBUTES: usize = 500;
+
 /// Puts together who it is.
 pub(super) fn identity(
     assertion: Node<'_, '_>,
@@ -79,7 +82,7 @@ fn context(statement: Node<'_, '_>, expected: &Expected<'_>) -> Result<Option<St
 
 /// All attributes by their names. The same name again adds its values: Keycloak sends one attribute for each group.
 fn claims(assertion: Node<'_, '_>) -> Result<Claims, SsoError> {
-    let mut claims = Claims::new();
+    let (mut claims, mut seen) = (Claims::new(), 0_usize);
     for statement in assertion.all(ASSERTION, "AttributeStatement") {
         statement.holds_elements_only()?;
         for attribute in statement.children() {
@@ -88,6 +91,10 @@ fn claims(assertion: Node<'_, '_>) -> Result<Claims, SsoError> {
             }
             attribute.holds_elements_only()?;
             let name = attribute.required("Name")?;
+            seen += 1;
+            if seen > MAX_ATTRIBUTES {
+                return refuse(Check::Limit, format!("the assertion has more than {MAX_ATTRIBUTES} attributes"));
+            }
             let values = claims.entry(name.to_owned()).or_default();
             for value in attribute.children() {
                 if !value.is(ASSERTION, "AttributeValue") {
