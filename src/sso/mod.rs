@@ -4,9 +4,11 @@
 //! No database and no web framework is known here. What must be remembered between two requests (request ids, nonces, used
 //! assertions) comes in as arguments and goes out as results.
 
+mod domain;
 mod error;
 mod identity;
 pub mod oidc;
 
+pub use domain::{Challenge, EmailDomain, NoDomain, Unproven};
 pub use error::{Check, SsoError};
 pub use identity::{Claims, Email, Identity, NameId};
