@@ -17,6 +17,7 @@ mod app;
 mod client;
 mod clock;
 mod database;
+pub mod node_op;
 pub mod op;
 pub mod process;
 mod random;
