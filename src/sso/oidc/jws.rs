@@ -126,3 +126,52 @@ fn read_header(header: &[u8], purpose: Purpose, accepted: &[Algorithm]) -> Resul
 pub(super) fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ACCEPTED: [Algorithm; 2] = [Algorithm::Rs256, Algorithm::Es256];
+
+    fn read(header: &str, purpose: Purpose) -> Result<Check, Check> {
+        let token = format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"));
+        Unverified::read(&token, purpose, &ACCEPTED).map(|_| Check::Signature).map_err(|error| error.check)
+    }
+
+    #[test]
+    fn s26_a_token_for_one_purpose_does_not_serve_another() {
+        let typed = |typ: &str| format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#);
+        for (typ, id_token, logout) in [
+            ("JWT", true, true),
+            ("jwt", true, true),
+            ("application/JWT", true, true),
+            ("logout+jwt", false, true),
+            ("application/logout+jwt", false, true),
+            ("at+jwt", false, false),
+        ] {
+            assert_eq!(read(&typed(typ), Purpose::IdToken).is_ok(), id_token, "{typ}");
+            assert_eq!(read(&typed(typ), Purpose::Logout).is_ok(), logout, "{typ}");
+        }
+    }
+
+    #[test]
+    fn s19_only_accepted_algorithms_are_read() {
+        for alg in ["none", "HS256", "RS512", "rs256", "RS256 ", "", "EdDSA"] {
+            let header = format!(r#"{{"alg":"{alg}"}}"#);
+            assert_eq!(read(&header, Purpose::IdToken), Err(Check::Algorithm), "{alg}");
+        }
+        assert!(read(r#"{"alg":"ES256"}"#, Purpose::IdToken).is_ok());
+        assert_eq!(read(r#"{"alg":"RS256","alg":"none"}"#, Purpose::IdToken), Err(Check::Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "\\PC{0,200}", parts in prop::collection::vec("[A-Za-z0-9_=-]{0,40}", 0..6)) {
+            for token in [text, parts.join(".")] {
+                let _read = Unverified::read(&token, Purpose::IdToken, &ACCEPTED).map(|token| token.claims().is_ok());
+            }
+        }
+    }
+}

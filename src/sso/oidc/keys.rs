@@ -97,7 +97,7 @@ impl Key {
         let public: CoreJsonWebKey = serde_json::from_value(member.clone()).ok()?;
         let text = |name: &str| member.get(name).and_then(Value::as_str).map(str::to_owned);
         if member.get("kty").and_then(Value::as_str) == Some("RSA") {
-            let modulus = URL_SAFE_NO_PAD.decode(member.get("n")?.as_str()?).ok()?;
+            let modulus = URL_SAFE_NO_PAD.decode(member.get("n")?.as_str()?.trim_end_matches('=')).ok()?;
             let bits: usize = modulus
                 .iter()
                 .position(|byte| *byte != 0)

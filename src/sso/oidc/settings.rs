@@ -155,6 +155,10 @@ impl Algorithm {
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
+        // RFC 9864 names the curve too, and providers begin to.
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 

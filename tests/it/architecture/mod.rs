@@ -66,6 +66,7 @@ const OWNED_CRATES: &[(&str, &[&str])] = &[
     ("hyper_util", &["web", "taskrouter/stand_in"]),
     ("prometheus_client", &["metrics"]),
     ("reqwest", &["net"]),
+    ("hickory_resolver", &["net"]),
     ("openidconnect", &["sso/oidc"]),
     ("lettre", &["mail"]),
     // Messages of strangers are read in one place, by one parser.

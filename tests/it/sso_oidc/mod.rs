@@ -5,6 +5,7 @@ mod client_auth;
 mod keys;
 mod logout;
 mod people;
+mod real;
 mod sign_in;
 mod step_up;
 mod tokens;

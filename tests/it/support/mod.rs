@@ -18,6 +18,7 @@ mod browser;
 mod client;
 mod clock;
 mod database;
+pub mod node_op;
 pub mod op;
 pub mod process;
 mod random;
