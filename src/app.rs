@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::base::{Ambient, Keyring};
 use crate::config::{Config, Database, OpsListen, TaskRouterConfig};
-use crate::net::{Destination, HttpClient, HttpError};
+use crate::net::{Destination, HttpClient, HttpError, SystemTxt};
 use crate::reconcile::driver::{self, DriverHandle, DriverPorts, DriverSettings, Wake as DriverWake};
 use crate::reconcile::execute::ExecuteSettings;
 use crate::reconcile::observe::Stats;
@@ -130,6 +130,7 @@ fn sign_on_ports(config: &Config, ambient: &Ambient) -> Result<SignOnPorts, AppE
     let destination = Destination::of_administrators(loopback_http);
     Ok(SignOnPorts {
         relying_party: RelyingParty::new(http.clone(), destination, ambient.clone()),
+        txt: Box::new(SystemTxt::default()),
         metadata: MetadataReader::new(http, destination),
         loopback_http,
     })

@@ -121,7 +121,8 @@ fn session_span(text: &str) -> Result<Duration, String> {
 
 /// Change what becomes of the workers of those who leave, and how long sessions last. What is not named stays as it is.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true), after_help = SET_EXAMPLES,
+    override_usage = "rollcall account set NAME --SETTING VALUE ...")]
 pub struct SetArgs {
     /// Its name
     pub name: Slug,
@@ -181,7 +182,13 @@ impl AccountCommand {
                 }
                 let leavers = core.set_leaver_policy(&account, set.leavers.change()).await?;
                 let sessions = core.set_session_limits(&account, set.sessions.change()).await?;
-                output::line(format_args!("account {}: {}; {}", account.name, policy(&leavers), limits(sessions)))?;
+                let made = set.worker_at.unwrap_or(account.worker_at);
+                output::line(format_args!(
+                    "account {}: {}; workers are made at {made}; {}",
+                    account.name,
+                    policy(&leavers),
+                    limits(sessions)
+                ))?;
             }
             Self::List(_) => {
                 let mut table = Table::new(["NAME", "TASKROUTER", "RULES", "LEAVERS", "WAITING", "HELD", "SINCE"]);

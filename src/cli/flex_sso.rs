@@ -41,7 +41,7 @@ pub struct SetArgs {
 
 const SET_EXAMPLES: &str = "\
 Example:
-  rollcall flex-sso set --entity-id https://iam.twilio.com/v2/saml2/metadata/JB... --acs-url https://iam.twilio.com/v2/saml2/authenticate/JB...
+  rollcall flex-sso set --entity-id https://flex.example/metadata/JB... --acs-url https://flex.example/authenticate/JB...
   rollcall flex-sso set --claim team_name --claim site";
 
 /// Show what an account tells Flex, and what Flex needs to know.

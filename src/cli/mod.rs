@@ -11,6 +11,7 @@ pub mod connection;
 mod connection_sso;
 pub mod credentials;
 pub mod demo;
+pub mod domain;
 pub mod flex_sso;
 pub mod holds;
 pub mod inventory;
@@ -110,6 +111,8 @@ pub enum Command {
     Holds(holds::HoldsCommand),
     #[command(subcommand)]
     FlexSso(flex_sso::FlexSsoCommand),
+    #[command(subcommand)]
+    Domain(domain::DomainCommand),
     #[command(subcommand)]
     Owner(owner::OwnerCommand),
     #[command(subcommand)]
@@ -227,6 +230,7 @@ pub async fn run(cli: Cli, loaded: &Loaded) -> Outcome {
                 Command::Rules(rules) => rules.run(&core).await,
                 Command::Holds(holds) => holds.run(&core).await,
                 Command::FlexSso(flex) => flex.run(&core).await,
+                Command::Domain(domain) => domain.run(&core).await,
                 Command::Owner(owner) => owner.run(&core).await,
                 Command::ApiKey(key) => key.run(&core).await,
                 Command::SignIns(sign_ins) => sign_ins.run(&core).await,

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use crate::access::ClaimMapping;
+pub use crate::access::ClaimMapping;
 use crate::base::{EventId, Slug, Timestamp};
 use crate::domain::{Jit, Role};
 use crate::scim::Dialect;

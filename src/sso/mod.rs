@@ -15,3 +15,5 @@ pub use domain::{Challenge, EmailDomain, NoDomain, Unproven};
 pub use error::{Check, SsoError};
 pub use fetch::MetadataReader;
 pub use identity::{Claims, Email, Identity, NameId};
+
+pub use crate::net::TxtLookup;

@@ -272,7 +272,9 @@ mod tests {
             read_users_with_workers(&format!("{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0\u{1f}0\u{1f}\u{1f}x")).unwrap();
         assert_eq!((local[0].0.connection, local[0].1.as_deref()), (None, Some("x")));
         let whole = read_users(
-            &format!("{row}\u{1f}agent\u{1f}{{}}\u{1f}\u{1f}C\u{1f}1\u{1f}1\u{1e}{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0"),
+            &format!(
+                "{row}\u{1f}agent\u{1f}{{}}\u{1f}\u{1f}C\u{1f}1\u{1f}1\u{1e}{row}\u{1f}\u{1f}\u{1f}\u{1f}\u{1f}0\u{1f}0"
+            ),
             connection,
         )
         .unwrap();

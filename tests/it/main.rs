@@ -15,6 +15,7 @@ mod pipeline;
 mod program;
 mod scim;
 mod sessions;
+mod sign_on;
 mod sso;
 mod sso_oidc;
 mod support;

@@ -16,7 +16,7 @@ pub use flow::{Begun, Browser, Ended, Purpose};
 pub use logout::{LoggedOut, LogoutMessage, Onward};
 pub use parts::{OidcPart, Part, SamlPart};
 pub use ports::SignOnPorts;
-pub use realm::ascii_domain;
+pub use realm::Domain;
 pub use refresh::KeyStep;
 pub use saml::Beginning;
 pub(super) use saml::blocking;

@@ -9,11 +9,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Answer, Asked, Problem, not_found, read_body_up_to, shown};
-use crate::access::ClaimMapping;
 use crate::base::Slug;
 use crate::domain::{Jit, Means, Role};
 use crate::service::ServiceError;
-use crate::service::connections::{Connection, ConnectionSettings};
+use crate::service::connections::{ClaimMapping, Connection, ConnectionSettings};
 use crate::service::sign_in::{MetadataFrom, OidcSetup, SamlSetup, SsoFacts, SsoSetup};
 use crate::sso::oidc::{ClientAuth, Preset};
 

@@ -25,6 +25,7 @@ use rollcall::service::Core;
 use rollcall::service::connections::ConnectionSettings;
 use rollcall::service::rules::Force;
 use rollcall::store::accounts::Account;
+use rollcall::store::connections::Connection;
 use rollcall::taskrouter::TaskRouter;
 use rollcall::taskrouter::stand_in::{Outcome, StandIn};
 
@@ -229,6 +230,12 @@ impl TestApp {
     pub async fn connect_in(&self, account: &Account, name: &str, settings: ConnectionSettings) -> Scim {
         let connection = self.core().add_connection(account, slug(name), settings).await.expect("a connection");
         let (_, secret) = self.core().create_token(&connection, "test", None).await.expect("a token");
+        Scim::new(self.address(), Some(secret.expose()))
+    }
+
+    /// Lets SCIM push to a connection that is there.
+    pub async fn connect_to(&self, connection: &Connection) -> Scim {
+        let (_, secret) = self.core().create_token(connection, "test", None).await.expect("a token");
         Scim::new(self.address(), Some(secret.expose()))
     }
 
