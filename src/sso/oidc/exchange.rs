@@ -1,6 +1,8 @@
 //! Requests to the provider, made by `openidconnect` and sent by our client.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -16,7 +18,7 @@ use openidconnect::{
     StandardErrorResponse, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::flow::{Ask, Flow};
@@ -52,8 +54,15 @@ type CrateClient<HasAuthUrl = EndpointSet, HasTokenUrl = EndpointSet> = openidco
 #[derive(Clone, Serialize, Deserialize)]
 struct TokenAnswer {
     access_token: AccessToken,
+    #[serde(deserialize_with = "kind_in_any_case")]
     token_type: CoreTokenType,
     id_token: Option<String>,
+}
+
+/// The name of a kind of token has no case (RFC 6749 §5.1).
+fn kind_in_any_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CoreTokenType, D::Error> {
+    let name = String::deserialize(deserializer)?.to_ascii_lowercase();
+    Ok(if name == "bearer" { CoreTokenType::Bearer } else { CoreTokenType::Extension(name) })
 }
 
 impl fmt::Debug for TokenAnswer {
@@ -180,13 +189,14 @@ pub(super) async fn exchange(
             .add_extra_param("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
             .add_extra_param("client_assertion", assertion.expose_secret());
     }
+    let status = Arc::new(AtomicU16::new(0));
     // A future that borrows would be tied to one lifetime, and no handler could wait for it (rust-lang/rust#102211).
     let ask = |request| {
-        let fetcher = fetcher.clone();
-        async move { send(&fetcher, request).await }
+        let (fetcher, status) = (fetcher.clone(), Arc::clone(&status));
+        async move { send(&fetcher, request, &status).await }
     };
     let answer = request.request_async(&ask).await;
-    let answer = answer.map_err(|error| refused(&error, metadata))?;
+    let answer = answer.map_err(|error| refused(&error, metadata, status.load(Ordering::Relaxed)))?;
     if answer.token_type != CoreTokenType::Bearer {
         return Err(refuse(Check::Malformed, "the token endpoint gave an access token that is no bearer token"));
     }
@@ -197,16 +207,16 @@ pub(super) async fn exchange(
     Ok(Tokens { id_token: SecretString::from(id_token), access_token })
 }
 
-fn uses_basic(method: ClientAuth, methods: &[String]) -> bool {
-    let announces = |name: &str| methods.iter().any(|method| method == name);
+fn uses_basic(method: ClientAuth, announced: &[String]) -> bool {
+    let takes = |name: &str| announced.iter().any(|method| method == name);
     match method {
         ClientAuth::ClientSecretPost => false,
-        ClientAuth::ClientSecret => announces("client_secret_basic") || !announces("client_secret_post"),
+        ClientAuth::ClientSecret => takes("client_secret_basic") || !takes("client_secret_post"),
         ClientAuth::ClientSecretBasic | ClientAuth::PrivateKeyJwt => true,
     }
 }
 
-async fn send(fetcher: &Fetcher, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+async fn send(fetcher: &Fetcher, request: HttpRequest, status: &AtomicU16) -> Result<HttpResponse, HttpError> {
     let (parts, body) = request.into_parts();
     let url = Url::parse(&parts.uri.to_string()).map_err(|_| HttpError::Refused("not a URL"))?;
     let mut ours = Request::to_identity_provider(parts.method, url, fetcher.destination);
@@ -222,6 +232,7 @@ async fn send(fetcher: &Fetcher, request: HttpRequest) -> Result<HttpResponse, H
         }
     }
     let answer = fetcher.http.send(ours.body(Body::Other(content_type, body.into()))).await?;
+    status.store(answer.status, Ordering::Relaxed);
     // An error of OAuth has status 400 or 401 (RFC 6749 §5.2); everything else is no answer.
     if !matches!(answer.status, 200 | 400..=499) {
         return Err(HttpError::Broken(format!("status {}", answer.status)));
@@ -237,6 +248,7 @@ async fn send(fetcher: &Fetcher, request: HttpRequest) -> Result<HttpResponse, H
 fn refused(
     error: &RequestTokenError<HttpError, StandardErrorResponse<CoreErrorResponseType>>,
     metadata: &Metadata,
+    status: u16,
 ) -> SsoError {
     match error {
         RequestTokenError::ServerResponse(answer) => {
@@ -250,7 +262,8 @@ fn refused(
         // The texts of the crate can hold parts of the answer, and with them tokens.
         RequestTokenError::Parse(error, _) => {
             let place = error.path();
-            refuse(Check::Malformed, format!("the token endpoint's answer cannot be read at \"{place}\""))
+            let detail = format!("the token endpoint's answer, of status {status}, cannot be read at \"{place}\"");
+            refuse(Check::Malformed, detail)
         }
         RequestTokenError::Other(text) => refuse(Check::Malformed, format!("the token endpoint: {}", shown(text))),
     }

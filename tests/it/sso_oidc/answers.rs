@@ -102,6 +102,7 @@ async fn answers_of_the_token_endpoint_that_cannot_be_used_are_refused_without_t
         (200, r#"{"access_token":7,"token_type":"Bearer","id_token":"eyJ"}"#, Check::Malformed, "access_token"),
         (200, "<html>eyJx</html>", Check::Malformed, "cannot be read"),
         (200, "", Check::Malformed, "empty"),
+        (404, "no such page", Check::Malformed, "of status 404, cannot be read"),
         (401, r#"{"error":"invalid_client"}"#, Check::Status, "invalid_client"),
         (500, "eyJ broken", Check::Unreachable, "status 500"),
         (302, "", Check::Unreachable, "status 302"),

@@ -127,6 +127,22 @@ async fn s26_a_logout_token_that_the_provider_did_not_sign_is_refused() {
 }
 
 #[tokio::test]
+async fn s26_no_letter_of_a_logout_token_can_be_changed() {
+    let rig = Rig::start().await;
+    let token = rig.op.sign(rig.op.logout_draft(json!({"sub": "ana-1"})));
+    rig.party.logout_notice(&rig.settings, &token).await.unwrap();
+    for at in (0..token.len()).step_by(29) {
+        for other in ["A", "B", ".", "\u{e9}", ""] {
+            let mut changed = token.clone();
+            changed.replace_range(at..=at, other);
+            if changed != token {
+                assert!(rig.party.logout_notice(&rig.settings, &changed).await.is_err(), "{at} {other}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_way_out_leads_to_the_provider_and_back() {
     let rig = Rig::start().await;
     let token = SecretString::from("the-id-token");
