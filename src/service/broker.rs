@@ -158,16 +158,15 @@ impl Core {
         let needed = |what: Option<String>, name: &str| {
             what.ok_or_else(|| ServiceError::Invalid(format!("give Flex's {name}: its SSO page shows it")))
         };
-        let mut settings = match self.broker_settings(account.id).await? {
-            Some(settings) => settings,
-            None => {
-                let entity_id = needed(setup.entity_id.clone(), "entity ID")?;
-                let acs_url = needed(setup.acs_url.clone(), "ACS URL")?;
-                let ambient = self.ambient.clone();
-                let keys = blocking(move || ServiceKeys::generate(&ambient)).await?.map_err(invalid)?;
-                let relying = Relying { entity_id, acs_url, certificates: Vec::new(), require_signed: false };
-                Settings { relying, keys, claims: BTreeMap::new() }
-            }
+        let mut settings = if let Some(settings) = self.broker_settings(account.id).await? {
+            settings
+        } else {
+            let entity_id = needed(setup.entity_id.clone(), "entity ID")?;
+            let acs_url = needed(setup.acs_url.clone(), "ACS URL")?;
+            let ambient = self.ambient.clone();
+            let keys = blocking(move || ServiceKeys::generate(&ambient)).await?.map_err(invalid)?;
+            let relying = Relying { entity_id, acs_url, certificates: Vec::new(), require_signed: false };
+            Settings { relying, keys, claims: BTreeMap::new() }
         };
         settings.relying.entity_id = setup.entity_id.unwrap_or(settings.relying.entity_id);
         settings.relying.acs_url = setup.acs_url.unwrap_or(settings.relying.acs_url);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::access::{ClaimMapping, Said, SignInClaims};
 use crate::base::{AccountId, ConnectionId, EventId, Timestamp, UserId, fold};
 use crate::domain::{Jit, Role, Scope, UserStatus};
-use crate::scim::Dialect;
+use crate::scim::{Dialect, ScimType};
 use crate::sso::Identity;
 use crate::store::connections::Connection;
 use crate::store::sso_links::{self as links, Link};
@@ -80,8 +80,25 @@ impl Core {
         let core = self.parts();
         let notices: Notices = core.notices.clone();
         let job = Arc::new((core, caller(connection, request), identity.clone(), names.clone(), self.ambient.now()));
-        let (admission, wakes) = self
-            .store
+        let (admission, wakes) = match self.admit_once(Arc::clone(&job)).await {
+            // Somebody made a user of that name at the same moment; now it is there.
+            Err(ServiceError::Scim(error)) if error.scim_type == Some(ScimType::Uniqueness) => {
+                self.admit_once(job).await?
+            }
+            done => done?,
+        };
+        notices.tell();
+        self.wake_if(wakes);
+        Ok(admission)
+    }
+}
+
+/// What a sign-in's transaction takes along.
+type Job = (Parts, Caller, Identity, Names, Timestamp);
+
+impl Core {
+    async fn admit_once(&self, job: Arc<Job>) -> Result<(Admission, bool), ServiceError> {
+        self.store
             .write(move |tx| {
                 let job = Arc::clone(&job);
                 Box::pin(async move {
@@ -89,10 +106,7 @@ impl Core {
                     Admitting { tx, core, caller, identity, names, at: *at }.admit().await
                 })
             })
-            .await?;
-        notices.tell();
-        self.wake_if(wakes);
-        Ok(admission)
+            .await
     }
 }
 
@@ -210,18 +224,24 @@ impl Admitting<'_> {
         for name in self.user_names(said) {
             match links::by_user_name(self.tx, self.caller.account, &fold(&name)).await? {
                 Some((id, Some(of))) if of == connection => return self.matched(id).await,
-                Some((_, Some(of))) => {
-                    let other =
-                        sso::connection(self.tx, of).await?.map(|other| other.name.to_string()).unwrap_or_default();
-                    return Ok(Found::Refused(None, format!("the userName {name:?} belongs to connection {other}")));
-                }
-                Some((_, None)) => {
-                    return Ok(Found::Refused(None, format!("the userName {name:?} belongs to a local account")));
-                }
+                Some((_, holder)) => return Ok(Found::Refused(None, self.taken(&name, holder).await?)),
                 None => {}
             }
         }
         Ok(Found::Nobody)
+    }
+
+    /// Whose a userName is.
+    async fn taken(&self, name: &str, holder: Option<ConnectionId>) -> Result<String, ServiceError> {
+        let Some(holder) = holder else { return Ok(format!("the userName {name:?} belongs to a local account")) };
+        if holder == self.caller.connection {
+            return Ok(format!(
+                "the userName {name:?} belongs to another user of this connection; an e-mail address by itself links nobody: let the \
+                 identity provider send the userName in a claim or the NameID"
+            ));
+        }
+        let other = sso::connection(self.tx, holder).await?.map(|other| other.name.to_string()).unwrap_or_default();
+        Ok(format!("the userName {name:?} belongs to connection {other}"))
     }
 
     async fn matched(&self, id: UserId) -> Result<Found, ServiceError> {
@@ -333,8 +353,8 @@ impl Admitting<'_> {
         let protocol = protocol.clone().filter(|_| !opaque);
         let said_name = said.user_name.clone().or(protocol).or_else(|| said.email.clone());
         let name = said_name.unwrap_or_else(|| self.identity.subject.clone());
-        if links::by_user_name(self.tx, self.caller.account, &fold(&name)).await?.is_some() {
-            let why = format!("the userName {name:?} belongs to somebody else of the account");
+        if let Some((_, holder)) = links::by_user_name(self.tx, self.caller.account, &fold(&name)).await? {
+            let why = self.taken(&name, holder).await?;
             return Ok((Admission::NoAccess { user: None, kind: NoAccess::Unknown, why }, false));
         }
         let (id, event): (UserId, EventId) = (self.core.ambient.id_at(self.at), self.core.ambient.id());

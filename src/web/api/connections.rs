@@ -61,7 +61,7 @@ struct Shown {
     redirect_uri: Option<String>,
     /// OpenID Connect: where the provider says that sessions end.
     backchannel_logout_uri: Option<String>,
-    /// OpenID Connect with private_key_jwt: our public keys.
+    /// OpenID Connect with `private_key_jwt`: our public keys.
     #[schema(value_type = Option<Object>)]
     jwks: Option<Value>,
     /// What was set of SAML.
@@ -138,18 +138,28 @@ struct Settings {
     #[schema(value_type = Option<Object>)]
     claims: Option<ClaimMapping>,
     /// Sign-in by SAML 2.0; null takes it away.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<Saml>)]
-    saml: Option<Option<Saml>>,
+    saml: Given<Saml>,
     /// Sign-in by OpenID Connect; null takes it away.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<Oidc>)]
-    oidc: Option<Option<Oidc>>,
+    oidc: Given<Oidc>,
 }
 
-/// Tells null from what is missing.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
+/// A part of a request that may be missing, null, or there.
+#[derive(Debug, Default)]
+enum Given<T> {
+    #[default]
+    Missing,
+    Null,
+    There(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Null, Self::There))
+    }
 }
 
 /// Sign-in by SAML 2.0.
@@ -170,7 +180,7 @@ struct Saml {
     allow_sha1: Option<bool>,
     /// How far clocks may be apart, in seconds; 180 at most.
     clock_skew: Option<u64>,
-    /// The attribute that names people for good; empty: the NameID.
+    /// The attribute that names people for good; empty: the `NameID`.
     subject_attribute: Option<String>,
     /// The attribute with the e-mail address; empty: the usual names.
     email_attribute: Option<String>,
@@ -194,7 +204,7 @@ struct Oidc {
     client_id: Option<String>,
     /// Never shown again; empty: none.
     client_secret: Option<String>,
-    /// client_secret, client_secret_basic, client_secret_post or private_key_jwt.
+    /// `client_secret`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     #[schema(value_type = Option<String>)]
     client_auth: Option<ClientAuth>,
     /// openid, profile and email unless told otherwise.
@@ -259,15 +269,19 @@ impl Settings {
         };
         let mut ways = Vec::new();
         match self.saml {
-            Some(Some(saml)) => {
-                ways.push(Way { approve: saml.approve_metadata, means: Means::Saml, setup: Some(saml.setup()?) })
+            Given::There(saml) => {
+                let approve = saml.approve_metadata;
+                ways.push(Way { approve, means: Means::Saml, setup: Some(saml.setup()?) });
             }
-            Some(None) => ways.push(Way { approve: false, means: Means::Saml, setup: None }),
-            None => {}
+            Given::Null => ways.push(Way { approve: false, means: Means::Saml, setup: None }),
+            Given::Missing => {}
         }
         match self.oidc {
-            Some(oidc) => ways.push(Way { approve: false, means: Means::Oidc, setup: oidc.map(Oidc::setup) }),
-            None => {}
+            Given::There(oidc) => {
+                ways.push(Way { approve: false, means: Means::Oidc, setup: Some(oidc.setup()) });
+            }
+            Given::Null => ways.push(Way { approve: false, means: Means::Oidc, setup: None }),
+            Given::Missing => {}
         }
         let settings = ConnectionSettings {
             dialect,

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http_body_util::BodyExt as _;
 use url::form_urlencoded;
 
 use super::{browser, leave, purpose, remember, show};
@@ -15,6 +16,8 @@ use crate::web::visitor::Visitor;
 
 /// The largest form that may come, in bytes: the longest response in base64, escaped.
 const LARGEST: usize = 640 * 1024;
+/// Of a form that is too large, so much is read all the same.
+const DROPPED: usize = 32 << 20;
 
 /// `GET /sso/saml/{connection}/login`: begins a sign-in.
 pub(super) async fn login(
@@ -97,6 +100,25 @@ pub(super) async fn form(request: Request) -> Result<Posted, StatusCode> {
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    let body = axum::body::to_bytes(request.into_body(), LARGEST).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    let body = whole(request.into_body()).await?;
     Ok(Posted(form_urlencoded::parse(&body).into_owned().collect()))
+}
+
+/// Reads a body. What is too much is read and dropped, up to a limit: whoever is still sending would not see the answer.
+async fn whole(mut body: Body) -> Result<Vec<u8>, StatusCode> {
+    let (mut kept, mut length) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let Some(data) = frame.data_ref() else { continue };
+        length = length.saturating_add(data.len());
+        if length > DROPPED {
+            break;
+        }
+        if length > LARGEST {
+            kept = Vec::new();
+        } else {
+            kept.extend_from_slice(data);
+        }
+    }
+    if length > LARGEST { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(kept) }
 }

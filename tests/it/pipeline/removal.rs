@@ -138,8 +138,8 @@ async fn work_in_hand_is_waited_for_out_of_the_queues(db: Db) {
 
 async fn after_the_deadline_it_goes_on_as_cut(db: Db) {
     let app = app(db).await;
-    let said = "account default: drain 2s; workers are made at provisioning; sessions end after 1h without a request, 12h at the latest";
-    assert_eq!(set(&app, &["--drain-for", "2s"]).await.trim_end(), said);
+    let expected = "account default: drain 2s; workers are made at provisioning; sessions end after 1h without a request, 12h at the latest";
+    assert_eq!(set(&app, &["--drain-for", "2s"]).await.trim_end(), expected);
     let id = agent_at_work(&app).await;
     let sid = worker(&app, ANA).sid;
     let call = app.stand_in().add_reservation(&sid, "voice", ReservationStatus::Accepted).unwrap();
