@@ -43,6 +43,28 @@ pub struct ClaimMapping {
     pub groups: Vec<String>,
 }
 
+/// Claims of a token and not of the person (RFC 7519 §4.1, OpenID Connect Core §2, Entra ID's own): other ones each time.
+const OF_THE_TOKEN: [&str; 18] = [
+    "iss",
+    "aud",
+    "azp",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "auth_time",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "sid",
+    "session_state",
+    "uti",
+    "rh",
+    "aio",
+    "ver",
+];
+
 // Names are compared whole, and then by what follows the last '/', '#' or ':', without case: those of ADFS and Entra are URIs
 // (fixtures/saml), those of others words.
 const USER_NAME: &[&str] = &[
@@ -181,7 +203,8 @@ impl SignInClaims {
     #[must_use]
     pub fn new(claims: &RawClaims, groups: Vec<String>) -> Self {
         let texts = |values: &Vec<Value>| values.iter().filter_map(text).take(MAX_VALUES).collect();
-        Self { groups, claims: claims.iter().map(|(name, values)| (name.clone(), texts(values))).collect() }
+        let lasting = claims.iter().filter(|(name, _)| !OF_THE_TOKEN.contains(&name.as_str()));
+        Self { groups, claims: lasting.map(|(name, values)| (name.clone(), texts(values))).collect() }
     }
 
     /// Adds them to the subject of the rules. What stands there already stays, and no group comes twice.

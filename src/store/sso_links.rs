@@ -62,18 +62,18 @@ pub async fn user_of(
     session.one(sql).await?.map(|row| row.parsed("sso_link", "user_id")).transpose()
 }
 
-/// The subject that a user is linked to at an identity provider.
-pub async fn subject_of(
+/// The issuer and the subject that a user is linked to in a connection.
+pub async fn link_of(
     session: &Session,
     connection: ConnectionId,
-    issuer: &str,
     user: UserId,
-) -> Result<Option<String>, StoreError> {
-    let sql = Sql::new("SELECT subject FROM sso_link WHERE user_id = ? AND connection_id = ? AND issuer = ?")
-        .bind(user.to_string())
-        .bind(connection.to_string())
-        .bind(issuer);
-    session.one(sql).await?.map(|row| row.text("subject")).transpose()
+) -> Result<Option<(String, String)>, StoreError> {
+    let sql = Sql::new(
+        "SELECT issuer, subject FROM sso_link WHERE user_id = ? AND connection_id = ? ORDER BY issuer LIMIT 1",
+    )
+    .bind(user.to_string())
+    .bind(connection.to_string());
+    session.one(sql).await?.map(|row| Ok((row.text("issuer")?, row.text("subject")?))).transpose()
 }
 
 /// Forgets the links of a user; says how many.
@@ -110,11 +110,11 @@ pub async fn by_user_name(
     session.one(sql).await?.as_ref().map(read).transpose()
 }
 
-/// Whether SCIM pushes to the connection: it has a token or a client that was not revoked.
+/// Whether SCIM pushes to the connection: it has, or had, a token or a client. Revoking a leaked one opens nothing.
 pub async fn has_scim(session: &Session, connection: ConnectionId) -> Result<bool, StoreError> {
     let sql = Sql::new(
-        "SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM scim_token WHERE connection_id = ? AND revoked_at IS NULL) \
-         OR EXISTS (SELECT 1 FROM oauth_client WHERE connection_id = ? AND revoked_at IS NULL)",
+        "SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM scim_token WHERE connection_id = ?) \
+         OR EXISTS (SELECT 1 FROM oauth_client WHERE connection_id = ?)",
     )
     .bind(connection.to_string())
     .bind(connection.to_string());

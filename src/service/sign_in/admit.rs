@@ -143,6 +143,8 @@ enum Found {
     /// To be linked.
     Match(Box<User>),
     Nobody,
+    /// The user that the subject was linked to was deleted.
+    Gone(UserId),
     /// The reason why not.
     Refused(Option<UserId>, String),
 }
@@ -162,6 +164,10 @@ impl Admitting<'_> {
         };
         match self.find(&said).await? {
             Found::Refused(user, why) => no(user, why),
+            Found::Gone(user) => {
+                let why = "the user was deleted".to_owned();
+                Ok((Admission::NoAccess { user: Some(user), kind: NoAccess::Inactive, why }, false))
+            }
             Found::Nobody if jit == Jit::On => self.create(&said).await,
             Found::Nobody => no(
                 None,
@@ -193,7 +199,9 @@ impl Admitting<'_> {
         if self.identity.name_id.is_some() {
             said.email = address.map(|email| email.address.clone()).or(said.email);
         } else {
-            // An address that the provider does not vouch for is none (OpenID Connect Core §5.7).
+            // An address that the provider does not vouch for is none (OpenID Connect Core §5.7), in the place of a userName too.
+            let is_doubtful = |name: &String| address.is_some_and(|it| !it.verified && fold(&it.address) == fold(name));
+            said.user_name = said.user_name.filter(|name| !is_doubtful(name));
             said.email = address.filter(|email| email.verified).map(|email| email.address.clone());
         }
         Ok(said)
@@ -213,7 +221,8 @@ impl Admitting<'_> {
     async fn find(&self, said: &Said) -> Result<Found, ServiceError> {
         let Identity { issuer, subject, .. } = self.identity;
         let connection = self.caller.connection;
-        if let Some(id) = links::user_of(self.tx, connection, issuer, subject).await?
+        let linked = links::user_of(self.tx, connection, issuer, subject).await?;
+        if let Some(id) = linked
             && let Some(user) = users::by_id_locked(self.tx, connection, id).await?
         {
             return Ok(Found::User(Box::new(user)));
@@ -228,7 +237,8 @@ impl Admitting<'_> {
                 None => {}
             }
         }
-        Ok(Found::Nobody)
+        // Whose user was deleted comes back by SCIM or by an administrator, and not by signing in.
+        Ok(linked.map_or(Found::Nobody, Found::Gone))
     }
 
     /// Whose a userName is.
@@ -248,15 +258,18 @@ impl Admitting<'_> {
         let Some(user) = users::by_id_locked(self.tx, self.caller.connection, id).await? else {
             return Ok(Found::Nobody);
         };
-        let other = links::subject_of(self.tx, self.caller.connection, &self.identity.issuer, id).await?;
+        // One link in a connection, whatever the issuer: the names of one directory prove nothing in another.
+        let other = links::link_of(self.tx, self.caller.connection, id).await?;
         Ok(match other {
-            Some(other) if other != self.identity.subject => Found::Refused(
-                Some(id),
-                format!(
-                    "the user is linked to another subject of this identity provider ({other:?}): if the account there was made anew, \
+            Some((issuer, other)) if (&issuer, &other) != (&self.identity.issuer, &self.identity.subject) => {
+                Found::Refused(
+                    Some(id),
+                    format!(
+                        "the user is linked to another subject of this identity provider ({other:?}): if the account there was made anew, \
                      unlink it with: rollcall connection unlink"
-                ),
-            ),
+                    ),
+                )
+            }
             _ => Found::Match(Box::new(user)),
         })
     }
@@ -331,6 +344,9 @@ impl Admitting<'_> {
         let old = before.get("userName").and_then(Value::as_str).unwrap_or_default().to_owned();
         let protocol = self.names.protocol.clone().filter(|_| !self.names.opaque);
         let mut name = said.user_name.clone().or(protocol).unwrap_or_else(|| old.clone());
+        if !is_usable(&name) {
+            name.clone_from(&old);
+        }
         if fold(&name) != fold(&old) {
             let holder = links::by_user_name(self.tx, self.caller.account, &fold(&name)).await?;
             if holder.is_some_and(|(holder, _)| holder != user.id) {
@@ -353,6 +369,12 @@ impl Admitting<'_> {
         let protocol = protocol.clone().filter(|_| !opaque);
         let said_name = said.user_name.clone().or(protocol).or_else(|| said.email.clone());
         let name = said_name.unwrap_or_else(|| self.identity.subject.clone());
+        if !is_usable(&name) {
+            let why = format!(
+                "the userName {name:?} is longer than {LONGEST_NAME} characters, or has characters that nobody sees"
+            );
+            return Ok((Admission::NoAccess { user: None, kind: NoAccess::Unknown, why }, false));
+        }
         if let Some((_, holder)) = links::by_user_name(self.tx, self.caller.account, &fold(&name)).await? {
             let why = self.taken(&name, holder).await?;
             return Ok((Admission::NoAccess { user: None, kind: NoAccess::Unknown, why }, false));
@@ -415,6 +437,18 @@ impl Admitting<'_> {
         };
         Ok((admission, entitled.desired.is_some()))
     }
+}
+
+/// The longest userName of somebody whom a sign-in makes, in characters.
+const LONGEST_NAME: usize = 256;
+
+/// Whether people can tell a name from others: no control characters, and none that nobody sees.
+fn is_usable(name: &str) -> bool {
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    name.chars().count() <= LONGEST_NAME && !name.chars().any(unseen)
 }
 
 const NO_ROLE: &str = "no mapping rule gives this person a role";

@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Causes, SecretToken, Timestamp, UserId, token_hash};
+use crate::domain::session::FRESH;
 use crate::domain::{Destination, Means};
 use crate::sso::{Check, Identity, SsoError, oidc};
-use crate::store::StoreError;
 use crate::store::connections::Connection;
 use crate::store::flows::{self, Flow};
 use crate::store::sessions::IdpSession;
+use crate::store::{StoreError, sso_links};
 
 use super::super::core::Core;
 use super::super::error::ServiceError;
@@ -44,6 +45,11 @@ impl Browser {
     fn hash(&self) -> Option<String> {
         self.secret.as_deref().filter(|secret| is_plausible(secret)).map(token_hash)
     }
+}
+
+/// When somebody proved who they are of whom the identity provider does not say when: not lately.
+fn long_ago(now: Timestamp) -> Timestamp {
+    now.before(FRESH)
 }
 
 fn is_plausible(secret: &str) -> bool {
@@ -236,6 +242,20 @@ impl Core {
             who: Some(identity.subject.clone()),
             ..Attempt::new(means.as_str(), outcome).with_claims(&identity.claims)
         };
+        let now = self.ambient.now();
+        if identity.session_ends_at.is_some_and(|end| end <= now) {
+            let error = SsoError::new(Check::Time, "the session at the identity provider has ended");
+            return self.refuse_sign_on(Some(connection), means, &error, origin).await;
+        }
+        if let Some(expected) = pending.as_ref().and_then(|pending| pending.step_up) {
+            // Before anything is written: who steps up is linked already.
+            let linked =
+                sso_links::user_of(self.store.read(), connection.id, &identity.issuer, &identity.subject).await?;
+            if linked != Some(expected) {
+                let error = SsoError::new(Check::Subject, "another person answered than the one who was asked");
+                return self.refuse_sign_on(Some(connection), means, &error, origin).await;
+            }
+        }
         let admission = self.admit_identity(connection, &identity, &names, &origin.reference).await?;
         let user = match admission {
             Admission::Admitted { user, .. } => user,
@@ -260,7 +280,7 @@ impl Core {
             means,
             idp,
             ends_at: identity.session_ends_at,
-            authenticated_at: identity.authenticated_at,
+            authenticated_at: identity.authenticated_at.or_else(|| stepped_up.is_none().then(|| long_ago(now))),
             replaces: pending.and_then(|pending| pending.session),
         };
         let outcome = if stepped_up.is_some() { Outcome::SteppedUp } else { Outcome::SignedIn };

@@ -18,7 +18,7 @@ use super::super::error::ServiceError;
 use super::setup::invalid;
 
 /// Ways to sign in that are offered at most.
-const MOST: u64 = 20;
+const MOST: u64 = 3;
 
 impl Core {
     /// The ways to sign in of whoever has that name or address: those of the connection whose verified domain it has, or, as
@@ -26,10 +26,14 @@ impl Core {
     /// a person.
     pub(in crate::service) async fn realm_of(&self, name: &str) -> Result<Vec<(Connection, Means)>, ServiceError> {
         let Some(domain) = EmailDomain::of_address(name) else { return Ok(Vec::new()) };
-        let enabled = self.sign_on_connections(MOST).await?;
         if let Some(known) = sso::verified_domain(self.store.read(), domain.as_str()).await? {
-            return Ok(enabled.into_iter().filter(|(connection, _)| connection.id == known.connection).collect());
+            let connection = sso::connection(self.store.read(), known.connection).await?;
+            let Some(connection) = connection.filter(|connection| connection.enabled) else { return Ok(Vec::new()) };
+            let parts = sso::parts(self.store.read(), connection.id).await?;
+            let means = parts.iter().filter_map(|part| part.kind.parse().ok());
+            return Ok(means.map(|means| (connection.clone(), means)).collect());
         }
+        let enabled = self.sign_on_connections(MOST).await?;
         let Some((first, _)) = enabled.first() else { return Ok(Vec::new()) };
         let is_only = enabled.iter().all(|(connection, _)| connection.id == first.id);
         let verified = sso::domains(self.store.read(), first.id).await?;

@@ -80,7 +80,8 @@ impl Core {
         }
         let account = self.account_of(connection).await?;
         let next = Some(self.ambient.now().after(REFRESH));
-        self.store_part(&account, connection, &Part::Saml(Arc::new(changed)), next, "metadata").await
+        let part = Part::Saml(Arc::new(changed));
+        self.store_part(&account, connection, &part, next, Some(&row.settings), "metadata").await
     }
 
     async fn note_refresh(
@@ -120,7 +121,7 @@ impl Core {
         part.idp = part.proposed.take().ok_or_else(nothing)?;
         let next = part.metadata_url.as_ref().map(|_| self.ambient.now().after(REFRESH));
         let part = Part::Saml(Arc::new(part));
-        self.store_part(account, connection, &part, next, actor).await?;
+        self.store_part(account, connection, &part, next, None, actor).await?;
         self.sso_facts(connection, &part)
     }
 
@@ -142,7 +143,7 @@ impl Core {
         part.keys = self.step_of_keys(part.keys, step).await?;
         let next = part.metadata_url.as_ref().map(|_| self.ambient.now().after(REFRESH));
         let part = Part::Saml(Arc::new(part));
-        self.store_part(account, connection, &part, next, actor).await?;
+        self.store_part(account, connection, &part, next, None, actor).await?;
         self.sso_facts(connection, &part)
     }
 

@@ -151,7 +151,7 @@ impl Core {
     ) -> Result<SsoFacts, ServiceError> {
         let before = self.part(connection.id, setup.means()).await?;
         let (part, refresh_at) = self.prepare_part(before, setup).await?;
-        self.store_part(account, connection, &part, refresh_at, actor).await?;
+        self.store_part(account, connection, &part, refresh_at, None, actor).await?;
         self.sso_facts(connection, &part)
     }
 
@@ -204,15 +204,24 @@ impl Core {
         connection: &Connection,
         part: &Part,
         refresh_at: Option<Timestamp>,
+        instead_of: Option<&str>,
         actor: &str,
     ) -> Result<(), ServiceError> {
         let row = self.seal_part(connection, part, refresh_at)?;
         let shown = shown(part);
         let event = self.event(account, connection, actor, "connection.sso", part.means(), Some(&shown));
+        let instead_of = instead_of.map(str::to_owned);
         self.store
             .configure(move |tx| {
-                let (row, event) = (row.clone(), event.clone());
+                let (row, event, instead_of) = (row.clone(), event.clone(), instead_of.clone());
                 Box::pin(async move {
+                    if let Some(before) = &instead_of {
+                        let found = sso::parts(tx, row.connection).await?;
+                        if !found.iter().any(|part| part.kind == row.kind && part.settings == *before) {
+                            // Somebody changed it, or took it away, while the metadata was read.
+                            return Ok(());
+                        }
+                    }
                     let mut change = tx.change();
                     change.set_part(&row);
                     change.audit(&event)?;
@@ -235,13 +244,14 @@ impl Core {
             return Ok(false);
         }
         let event = self.event(account, connection, actor, "connection.sso", means, None);
-        let id = connection.id;
+        let (account, id, at) = (account.id, connection.id, self.ambient.now());
         self.store
             .configure(move |tx| {
                 let event = event.clone();
                 Box::pin(async move {
                     let mut change = tx.change();
                     change.delete_part(id, means.as_str());
+                    change.end_sessions_of_connection(account, id, at);
                     change.audit(&event)?;
                     tx.apply(change).await?;
                     Ok::<_, ServiceError>(())
@@ -339,6 +349,16 @@ impl Core {
             let issuer = needed(setup.issuer.clone(), "issuer")?;
             (OidcSettings::new(&issuer, &needed(setup.client_id.clone(), "client id")?), (None, None))
         };
+        let moves = before.is_some() && setup.issuer.as_ref().is_some_and(|issuer| *issuer != settings.issuer);
+        if moves {
+            // What was given to one provider is never sent to another.
+            key = None;
+            if secret.take().is_some() && setup.client_secret.is_none() {
+                return Err(ServiceError::Invalid(
+                    "another issuer needs its own client secret: give it, too".to_owned(),
+                ));
+            }
+        }
         if let Some(given) = setup.client_secret.clone() {
             secret = Some(given.trim().to_owned()).filter(|secret| !secret.is_empty());
         }

@@ -121,6 +121,14 @@ struct Wanted {
     settings: Settings,
 }
 
+/// A connection that is to change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Changes {
+    #[serde(flatten)]
+    settings: Settings,
+}
+
 /// What is set of a connection; what is missing stays as it is, or is as usual.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 struct Settings {
@@ -371,7 +379,7 @@ pub(super) async fn read(asked: Asked, Path(id): Path<String>) -> Answer {
     patch,
     path = "/api/v1/connections/{id}",
     params(("id" = String, Path, description = "The connection's id or name")),
-    request_body = Settings,
+    request_body = Changes,
     responses(
         (status = 200, body = Shown),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -381,7 +389,7 @@ pub(super) async fn read(asked: Asked, Path(id): Path<String>) -> Answer {
     )
 )]
 pub(super) async fn change(asked: Asked, Path(id): Path<String>, headers: HeaderMap, body: Body) -> Answer {
-    let settings: Settings = read_body_up_to(LONGEST, &headers, body).await?;
+    let Changes { settings } = read_body_up_to(LONGEST, &headers, body).await?;
     let (account, connection) = (asked.account().await?, asked.connection(&id).await?);
     let (settings, ways) = settings.split().map_err(|failure| asked.failed(failure))?;
     let (core, actor) = (&asked.core, asked.principal.actor());

@@ -69,6 +69,7 @@ async fn s20_an_answer_counts_once_and_for_the_browser_that_asked(db: Db) {
     again.get(&callback).await.has_status(403);
     assert_eq!(me(&mut again).await, None);
     assert_eq!(op.count("/token"), 1, "nobody else's code was redeemed");
+    app.settled().await;
 }
 
 async fn s24_an_answer_of_another_connection_is_refused(db: Db) {
@@ -79,6 +80,7 @@ async fn s24_an_answer_of_another_connection_is_refused(db: Db) {
     browser.get(&format!("/sso/oidc/other/callback?{query}")).await.has_status(403);
     assert_eq!(other.count("/token"), 0, "the code went to nobody");
     assert_eq!(me(&mut browser).await, None);
+    app.settled().await;
 }
 
 async fn s22_an_address_that_nobody_vouches_for_is_none(db: Db) {
@@ -95,6 +97,7 @@ async fn s22_an_address_that_nobody_vouches_for_is_none(db: Db) {
         sign_in(&op, &mut browser, "corp").await.has_status(403);
         assert_eq!(me(&mut browser).await, None, "{verified}");
     }
+    app.settled().await;
 }
 
 async fn s26_the_provider_ends_sessions(db: Db) {
@@ -147,6 +150,7 @@ async fn the_address_leads_to_the_connection(db: Db) {
     let page =
         browser.post("/sign-in", &[("name", "ana@acme.example"), ("way", "password")]).await.has_status(200).text();
     assert!(page.contains("type=\"password\""), "{page}");
+    app.settled().await;
 }
 
 on_both_databases!(

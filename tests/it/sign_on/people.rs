@@ -32,6 +32,9 @@ async fn who_becomes_a_user_is_the_connections_choice(db: Db) {
     assert!(page.has_status(403).text().contains("has not announced you"), "{page}");
     assert!(last_refusal(&app).await.1.contains("jit is off"));
     app.core().set_connection(&app.account, &slug("corp"), jit(Jit::On)).await.unwrap();
+    for name in ["a\u{85}b@acme.example".to_owned(), format!("{}@acme.example", "a".repeat(300))] {
+        corp.sign_in(&mut app.browser(), |message| is(message, "odd", &name)).await.has_status(403);
+    }
     corp.sign_in(&mut app.browser(), |_| ()).await.has_status(303);
     // Who is one already signs in.
     app.core().set_connection(&app.account, &slug("corp"), jit(Jit::Off)).await.unwrap();
@@ -88,6 +91,7 @@ async fn s23_nobody_of_another_connection_is_signed_in(db: Db) {
     let uk = app.core().add_connection(&there, slug("uk"), ConnectionSettings::default()).await.unwrap();
     assert_ne!(uk.account, app.account.id);
     browser.get("/sso/saml/uk/login").await.has_status(404);
+    app.settled().await;
 }
 
 async fn s47_who_was_deactivated_does_not_come_back(db: Db) {
@@ -110,7 +114,11 @@ async fn s47_who_was_deactivated_does_not_come_back(db: Db) {
     scim.set_active(&id, true).await;
     assert_eq!(me(&mut browser).await, None, "an old session stays ended");
     corp.sign_in(&mut browser, |_| ()).await.has_status(303);
+    scim.delete(&format!("/Users/{id}")).await.expect(204);
+    corp.sign_in(&mut browser, |_| ()).await.has_status(403);
+    assert_eq!(last_refusal(&app).await.1, "the user was deleted");
     app.settled().await;
+    assert_eq!(app.stand_in().worker_count(), 0);
 }
 
 async fn claims_decide_until_the_next_sign_in(db: Db) {

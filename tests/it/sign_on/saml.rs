@@ -54,6 +54,7 @@ async fn s12_an_answer_counts_once_and_for_the_browser_that_asked(db: Db) {
     again.cookies.remove("__Host-rollcall");
     corp.answer(&mut again, &form, None).await.has_status(403);
     assert_eq!(me(&mut again).await, None);
+    app.settled().await;
 }
 
 async fn s13_an_assertion_counts_once_on_all_copies(db: Db) {
@@ -72,6 +73,7 @@ async fn s13_an_assertion_counts_once_on_all_copies(db: Db) {
         assert_eq!(last_refusal(&app).await.0, "replay");
         copy.stop().await;
     }
+    app.settled().await;
 }
 
 async fn s14_s16_what_the_identity_provider_begins(db: Db) {
@@ -96,6 +98,7 @@ async fn s14_s16_what_the_identity_provider_begins(db: Db) {
         let answer = tile.answer(&mut app.browser(), &unasked(&tile).send(Signing::Assertion), Some(relay)).await;
         assert_eq!(answer.has_status(303).location(), to, "{relay}");
     }
+    app.settled().await;
 }
 
 async fn s15_a_connection_disabled_meanwhile_lets_nobody_in(db: Db) {
@@ -109,6 +112,7 @@ async fn s15_a_connection_disabled_meanwhile_lets_nobody_in(db: Db) {
     assert_eq!(last_refusal(&app).await, ("configuration".to_owned(), "the connection is disabled".to_owned()));
     assert_eq!(me(&mut browser).await, None);
     browser.get(&corp.path("login")).await.has_status(403);
+    app.settled().await;
 }
 
 async fn s01_a_forged_answer_leaves_nothing(db: Db) {
@@ -129,6 +133,7 @@ async fn s01_a_forged_answer_leaves_nothing(db: Db) {
     assert_eq!(sql.number("SELECT COUNT(*) FROM \"user\"").await, 0);
     assert_eq!(sql.number("SELECT COUNT(*) FROM session").await, 0);
     assert_eq!(sql.number("SELECT COUNT(*) FROM sso_link").await, 0);
+    app.settled().await;
 }
 
 async fn s07_a_bomb_is_refused_before_it_is_read(db: Db) {
@@ -138,6 +143,7 @@ async fn s07_a_bomb_is_refused_before_it_is_read(db: Db) {
     answer.has_status(413);
     corp.answer(&mut app.browser(), "not base64 <", None).await.has_status(403);
     app.browser().post(&corp.path("acs"), &[]).await.has_status(400);
+    app.settled().await;
 }
 
 async fn a_step_up_needs_a_newer_sign_in_of_the_same_person(db: Db) {
@@ -170,6 +176,7 @@ async fn a_step_up_needs_a_newer_sign_in_of_the_same_person(db: Db) {
     assert_ne!(browser.session().unwrap(), first, "another secret");
     assert!(me(&mut app.browser().with_session(&first)).await.is_none(), "the old one has ended");
     assert!(me(&mut browser).await.is_some());
+    app.settled().await;
 }
 
 async fn s18_signed_logouts_end_sessions_and_others_none(db: Db) {
@@ -199,6 +206,7 @@ async fn s18_signed_logouts_end_sessions_and_others_none(db: Db) {
     assert_eq!(me(&mut browser).await, None);
     send(&SignAs::with(Key::Idp).sign(&xml)).await.has_status(403);
     assert_eq!(last_refusal(&app).await.0, "replay");
+    app.settled().await;
 }
 
 async fn signing_out_goes_on_to_the_identity_provider(db: Db) {
@@ -211,6 +219,7 @@ async fn signing_out_goes_on_to_the_identity_provider(db: Db) {
     let text = page.has_status(200).text();
     assert!(text.contains("https://idp.acme.example/slo?SAMLRequest="), "{text}");
     assert_eq!(browser.session(), None);
+    app.settled().await;
 }
 
 async fn certificates_change_when_an_administrator_says_so(db: Db) {
@@ -227,6 +236,7 @@ async fn certificates_change_when_an_administrator_says_so(db: Db) {
     app.core().set_sso(&app.account, &corp.connection, with(Key::Stranger), "test").await.unwrap();
     corp.sign_in(&mut app.browser(), |_| ()).await.has_status(403);
     corp.sign_in(&mut app.browser(), |message| message.sign = SignAs::with(Key::Stranger)).await.has_status(303);
+    app.settled().await;
 }
 
 on_both_databases!(
