@@ -10,7 +10,7 @@ use crate::domain::{Destination, Means};
 use crate::sso::{Check, Identity, SsoError, oidc};
 use crate::store::connections::Connection;
 use crate::store::flows::{self, Flow};
-use crate::store::sessions::IdpSession;
+use crate::store::sessions::{self, IdpSession};
 use crate::store::{StoreError, sso_links};
 
 use super::super::core::Core;
@@ -206,6 +206,38 @@ impl Core {
             })
             .await;
         Ok(first?)
+    }
+
+    /// Ends sessions that the identity provider means, and uses up its message, together: what could not be carried out may be
+    /// sent again. Says how many ended; none: the message was used before.
+    pub(super) async fn end_once(
+        &self,
+        connection: &Connection,
+        message: (String, Timestamp),
+        subject: Option<&str>,
+        named: Vec<Option<String>>,
+    ) -> Result<Option<usize>, ServiceError> {
+        let (connection, now) = (connection.id, self.ambient.now());
+        let job = std::sync::Arc::new((message, subject.map(str::to_owned), named));
+        let ended: Result<Option<usize>, StoreError> = self
+            .store
+            .keep(move |tx| {
+                let job = std::sync::Arc::clone(&job);
+                Box::pin(async move {
+                    let ((id, until), subject, named) = &*job;
+                    if !flows::use_once(tx, connection, id, *until).await? {
+                        return Ok(None);
+                    }
+                    let mut ended = 0;
+                    for session in named {
+                        let subject = subject.as_deref();
+                        ended += sessions::end_by_idp(tx, connection, subject, session.as_deref(), now).await?.len();
+                    }
+                    Ok(Some(ended))
+                })
+            })
+            .await;
+        Ok(ended?)
     }
 
     /// Who has to prove anew who they are.

@@ -147,11 +147,15 @@ impl Core {
             Ok(asked) => asked,
             Err(error) => return self.refuse_logout(&connection, &error, origin).await,
         };
-        if !self.use_once(&connection, &format!("logout:{}", asked.id), asked.expires_at).await? {
+        let message = (format!("logout:{}", asked.id), asked.expires_at);
+        let named = match &asked.sessions[..] {
+            [] => vec![None],
+            sessions => sessions.iter().cloned().map(Some).collect(),
+        };
+        let Some(ended) = self.end_once(&connection, message, Some(&asked.name_id.value), named).await? else {
             let error = SsoError::new(Check::Replay, "the logout was asked for before");
             return self.refuse_logout(&connection, &error, origin).await;
-        }
-        let ended = self.end_asked(&connection, &asked).await?;
+        };
         self.record_logout(&connection, &asked, ended, origin).await?;
         let ambient = self.ambient.clone();
         match blocking(move || sides.logout().answer(&asked, true, binding, &ambient)).await? {
@@ -161,18 +165,6 @@ impl Core {
                 Ok(LoggedOut::Done)
             }
         }
-    }
-
-    async fn end_asked(&self, connection: &Connection, asked: &LogoutAsked) -> Result<usize, ServiceError> {
-        let subject = Some(asked.name_id.value.as_str());
-        if asked.sessions.is_empty() {
-            return self.end_sessions_by_idp(connection.id, subject, None).await;
-        }
-        let mut ended = 0;
-        for session in &asked.sessions {
-            ended += self.end_sessions_by_idp(connection.id, subject, Some(session)).await?;
-        }
-        Ok(ended)
     }
 
     async fn record_logout(

@@ -151,13 +151,14 @@ impl Core {
                 return Ok(Err(error));
             }
         };
-        if !self.use_once(&connection, &format!("jti:{}", notice.jti), notice.remember_until).await? {
+        let message = (format!("jti:{}", notice.jti), notice.remember_until);
+        let ended = self.end_once(&connection, message, notice.sub.as_deref(), vec![notice.session]).await?;
+        let Some(ended) = ended else {
             let error = SsoError::new(Check::Replay, "the logout token was used before");
             self.refuse_sign_on(Some(&connection), Means::Oidc, &error, origin).await?;
             return Ok(Err(error));
-        }
-        let (subject, session) = (notice.sub.as_deref(), notice.session.as_deref());
-        Ok(Ok(self.end_sessions_by_idp(connection.id, subject, session).await?))
+        };
+        Ok(Ok(ended))
     }
 
     /// Where the person's session at the provider ends, if the provider has such a place.

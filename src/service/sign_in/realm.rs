@@ -4,11 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::base::EventId;
 use crate::domain::Means;
 use crate::sso::{Challenge, EmailDomain};
 use crate::store::accounts::Account;
-use crate::store::audit::AuditEvent;
 use crate::store::connections::Connection;
 use crate::store::sso;
 pub use crate::store::sso::Domain;
@@ -69,7 +67,7 @@ impl Core {
             verified_at: None,
             created_at: self.ambient.now(),
         };
-        let event = self.event_of(account, connection, actor, "domain.add", name.as_str());
+        let event = self.event_of(account, connection, actor, "domain.add", json!({"domain": name.as_str()}));
         self.keep_change(move |change| {
             change.insert_domain(&row);
             change.audit(&event)
@@ -107,7 +105,7 @@ impl Core {
         }
         let by = if on_word { actor.to_owned() } else { "dns".to_owned() };
         let (id, at, text) = (connection.id, self.ambient.now(), name.as_str().to_owned());
-        let event = self.event_of(account, connection, actor, "domain.verify", name.as_str());
+        let event = self.event_of(account, connection, actor, "domain.verify", json!({"domain": name.as_str()}));
         self.keep_change(move |change| {
             change.verify_domain(id, &text, &by, at);
             change.audit(&event)
@@ -129,7 +127,7 @@ impl Core {
     ) -> Result<(), ServiceError> {
         let name = parsed(domain)?;
         self.domain_of(connection, &name).await?;
-        let event = self.event_of(account, connection, actor, "domain.remove", name.as_str());
+        let event = self.event_of(account, connection, actor, "domain.remove", json!({"domain": name.as_str()}));
         let (id, text) = (connection.id, name.as_str().to_owned());
         self.keep_change(move |change| {
             change.delete_domain(id, &text);
@@ -145,30 +143,6 @@ impl Core {
             name: domain.to_string(),
             hint: String::new(),
         })
-    }
-
-    fn event_of(
-        &self,
-        account: &Account,
-        connection: &Connection,
-        actor: &str,
-        action: &'static str,
-        domain: &str,
-    ) -> AuditEvent {
-        let id: EventId = self.ambient.id();
-        AuditEvent {
-            id,
-            at: self.ambient.now(),
-            account: account.id,
-            connection: Some(connection.id),
-            actor: actor.to_owned(),
-            request: id.to_string(),
-            action,
-            target_kind: "connection",
-            target_id: connection.id.to_string(),
-            before: None,
-            after: Some(json!({"domain": domain})),
-        }
     }
 }
 

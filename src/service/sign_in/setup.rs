@@ -270,6 +270,18 @@ impl Core {
         means: Means,
         after: Option<&Value>,
     ) -> AuditEvent {
+        self.event_of(account, connection, actor, action, json!({"means": means, "settings": after}))
+    }
+
+    /// A change of how people of a connection sign in, for the audit trail.
+    pub(super) fn event_of(
+        &self,
+        account: &Account,
+        connection: &Connection,
+        actor: &str,
+        action: &'static str,
+        after: Value,
+    ) -> AuditEvent {
         let id: EventId = self.ambient.id();
         AuditEvent {
             id,
@@ -282,7 +294,7 @@ impl Core {
             target_kind: "connection",
             target_id: connection.id.to_string(),
             before: None,
-            after: Some(json!({"means": means, "settings": after})),
+            after: Some(after),
         }
     }
 
